@@ -1,0 +1,181 @@
+//! Rows go to batches and back, and foreign batches are checked.
+
+#![allow(clippy::unwrap_used)]
+
+use arrow::{
+    array::{Int32Array, RecordBatch, StringArray},
+    datatypes::{DataType, Field, Schema},
+};
+use chrono::{NaiveDate, TimeZone, Utc};
+use schema::{
+    AudioBlock, Call, CallFailure, Evidence, FailureKind, FollowUp, Item, Participant, Row, SchemaError, Segment,
+    SentimentTrend, StageErrorRow, Table, Tables, Turn, Word, from_batch, guard, to_batch, validate,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+fn round_trip<T: Row + Clone + PartialEq + std::fmt::Debug>(rows: &[T]) {
+    let batch = to_batch(rows).unwrap();
+    assert_eq!(batch.schema(), T::TABLE.schema());
+    assert_eq!(from_batch::<T>(&batch).unwrap(), rows);
+    assert_eq!(to_batch::<T>(&[]).unwrap().num_rows(), 0);
+}
+
+fn turn(call_id: &str, turn_index: i32) -> Turn {
+    Turn {
+        call_id: call_id.into(),
+        turn_index,
+        channel: 1,
+        speaker: "channel-1".into(),
+        role: None,
+        start_ms: 10,
+        end_ms: 20,
+        text: "Grüße, 你好.".into(),
+        overlap_ms: 0,
+        pause_before_ms: 0,
+        words: vec![Word { text: "Grüße,".into(), start_ms: 10, end_ms: 15, probability: 0.5 }],
+    }
+}
+
+#[test]
+fn rows_survive_the_round_trip() {
+    round_trip(&[turn("a", 0), turn("b", 1)]);
+    round_trip(&[Call {
+        call_id: "1".into(),
+        source_uri: "calls/1.wav".into(),
+        content_sha256: None,
+        container: Some("wav".into()),
+        codec: Some("pcm_mulaw".into()),
+        duration_ms: Some(60_000),
+        sample_rate_hz: Some(8000),
+        channel_count: Some(2),
+        started_at: Some(Utc.with_ymd_and_hms(2026, 3, 2, 9, 0, 0).unwrap()),
+        direction: None,
+        language: Some("en".into()),
+        participants: vec![Participant {
+            participant_id: "agent".into(),
+            channel: Some(0),
+            role: Some("agent".into()),
+            name: None,
+            person_id: None,
+            consent: "unknown".into(),
+        }],
+        crm: BTreeMap::from([("account".into(), Some("Contoso".into())), ("stage".into(), None)]),
+        status: "ready".into(),
+        status_reason: None,
+    }]);
+    round_trip(&[FollowUp {
+        call_id: "1".into(),
+        follow_up_index: 0,
+        action: "send the quote".into(),
+        owner_role: Some("agent".into()),
+        owner_name: None,
+        due_text: Some("by Friday".into()),
+        due_date: NaiveDate::from_ymd_opt(2026, 3, 6),
+        kind: "commitment".into(),
+        score: 0.9,
+        evidence: vec![Evidence { turn_index: 3, char_start: 0, char_end: 12 }],
+    }]);
+    round_trip(&[SentimentTrend {
+        call_id: "1".into(),
+        speaker: "s".into(),
+        role: None,
+        score: -1.5,
+        quarter_scores: vec![Some(-3.0), None, Some(0.5), Some(2.0)],
+        change: Some(5.0),
+    }]);
+    round_trip(&[Segment {
+        call_id: "1".into(),
+        channel: 0,
+        segment_index: 0,
+        start_ms: 0,
+        end_ms: 1,
+        text: String::new(),
+        language: None,
+        avg_logprob: -0.3,
+        no_speech_prob: None,
+        words: vec![],
+        engine: "moonshine/x".into(),
+    }]);
+    round_trip(&[StageErrorRow {
+        call_id: "1".into(),
+        stage: "ingest".into(),
+        kind: "bad_input".into(),
+        message: "empty".into(),
+        attempt: 1,
+        at: Utc.with_ymd_and_hms(2026, 3, 2, 9, 0, 0).unwrap(),
+    }]);
+}
+
+#[test]
+fn every_column_is_documented_and_every_name_is_found() {
+    for table in Table::ALL {
+        assert_eq!(Table::from_name(table.name()), Some(table));
+        assert_eq!(table.schema().field(0).name(), "call_id");
+        for field in table.schema().fields() {
+            assert!(field.metadata().contains_key("doc"), "{}.{}", table.name(), field.name());
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_does_not_fit_is_refused_by_name() {
+    let batch = to_batch(&[turn("a", 0)]).unwrap();
+    let without = batch.project(&[0, 1]).unwrap();
+    assert!(
+        matches!(validate(Table::Turns, &without), Err(SchemaError::Missing { column, .. }) if column == "channel")
+    );
+
+    let fields = vec![Field::new("call_id", DataType::Int32, false)];
+    let wrong = RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![Arc::new(Int32Array::from(vec![1]))]).unwrap();
+    let message = validate(Table::Turns, &wrong).unwrap_err().to_string();
+    assert_eq!(message, "table turns: column call_id is Int32, not Utf8");
+
+    let mut columns = batch.columns().to_vec();
+    columns[0] = Arc::new(StringArray::from(vec![None::<&str>]));
+    let fields: Vec<_> = batch.schema().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+    let nulls = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    assert!(matches!(validate(Table::Turns, &nulls), Err(SchemaError::Nulls { count: 1, .. })));
+}
+
+#[test]
+fn a_newer_writers_columns_are_dropped() {
+    let batch = to_batch(&[turn("a", 0)]).unwrap();
+    let mut fields: Vec<_> = batch.schema().fields().iter().map(|f| f.as_ref().clone()).collect();
+    fields.push(Field::new("mood_ring", DataType::Int32, true));
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(Int32Array::from(vec![7])));
+    let wider = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    assert_eq!(from_batch::<Turn>(&wider).unwrap(), [turn("a", 0)]);
+}
+
+#[test]
+fn audio_survives_the_round_trip() {
+    let block = AudioBlock {
+        call_id: "a".into(),
+        channel: 1,
+        first_sample: 160_000,
+        last: true,
+        language: None,
+        samples: vec![0.0, -1.0, 0.25],
+    };
+    let batch = block.clone().into_batch().unwrap();
+    assert_eq!(AudioBlock::from_batch(&batch).unwrap(), [block]);
+}
+
+#[test]
+fn a_failed_call_leaves_no_rows() {
+    let batch = to_batch(&[turn("a", 0), turn("b", 0), turn("a", 1)]).unwrap();
+    let items = vec![Item::Batch(Table::Turns, batch), Item::Failed("b".into())];
+    let calls = Tables::collect(&mut items.into_iter()).by_call::<Turn>().unwrap();
+    assert_eq!(calls.keys().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(calls["a"].iter().map(|t| t.turn_index).collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
+fn a_panic_costs_its_call_and_keeps_its_words_to_itself() {
+    let failure = guard::<()>("a", || panic!("quoting the customer")).unwrap_err();
+    assert_eq!((failure.call_id.as_str(), failure.kind), ("a", FailureKind::Internal));
+    assert!(!failure.message.contains("customer"));
+    let bad = || Err::<(), _>(CallFailure::new("a", FailureKind::BadInput, "empty file"));
+    assert_eq!(guard("a", bad).unwrap_err().kind, FailureKind::BadInput);
+}
