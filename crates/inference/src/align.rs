@@ -1,0 +1,208 @@
+//! From attention to times: which frames a decoder looked at while it wrote each token.
+//!
+//! The method is that of openai/whisper, `whisper/timing.py`: normalise each head's weights over the tokens, smooth
+//! them over the frames with a median, average the heads, and follow the cheapest monotonic path (dynamic time warping;
+//! Sakoe and Chiba, 1978). Nothing here knows a model.
+
+/// The width of the median filter, in frames (openai/whisper, `find_alignment`, `medfilt_width`).
+const MEDIAN_FRAMES: usize = 7;
+
+/// A matrix of tokens (rows) over frames (columns).
+#[derive(Debug, Clone)]
+pub(crate) struct Grid {
+    values: Vec<f32>,
+    frames: usize,
+}
+
+impl Grid {
+    /// Rows of equal length.
+    pub fn new(values: Vec<f32>, frames: usize) -> Self {
+        debug_assert!(frames > 0 && values.len().is_multiple_of(frames));
+        Self { values, frames }
+    }
+
+    fn tokens(&self) -> usize {
+        self.values.len() / self.frames
+    }
+
+    /// Each frame's weights to mean 0 and deviation 1 over the tokens.
+    fn normalise(&mut self) {
+        let tokens = self.tokens() as f32;
+        for frame in 0..self.frames {
+            let column = || (frame..self.values.len()).step_by(self.frames);
+            let mean = column().map(|i| self.values[i]).sum::<f32>() / tokens;
+            let variance = column().map(|i| (self.values[i] - mean).powi(2)).sum::<f32>() / tokens;
+            let deviation = variance.sqrt().max(f32::MIN_POSITIVE);
+            for i in column() {
+                self.values[i] = (self.values[i] - mean) / deviation;
+            }
+        }
+    }
+
+    /// The median over [`MEDIAN_FRAMES`] frames; beyond the ends the row is mirrored. Rows shorter than the filter's
+    /// half stay as they are.
+    fn smooth(&mut self) {
+        let half = MEDIAN_FRAMES / 2;
+        if self.frames <= half {
+            return;
+        }
+        let mut window = [0.0f32; MEDIAN_FRAMES];
+        for row in self.values.chunks_exact_mut(self.frames) {
+            let before = row.to_vec();
+            for (i, value) in row.iter_mut().enumerate() {
+                for (k, seen) in window.iter_mut().enumerate() {
+                    let at = (i + k).abs_diff(half);
+                    *seen = before[if at < before.len() { at } else { 2 * (before.len() - 1) - at }];
+                }
+                window.sort_unstable_by(f32::total_cmp);
+                *value = window[half];
+            }
+        }
+    }
+}
+
+/// The attention of several heads to one matrix of costs.
+pub(crate) fn costs(heads: Vec<Grid>) -> Option<Grid> {
+    let count = heads.len() as f32;
+    heads
+        .into_iter()
+        .map(|mut head| {
+            head.normalise();
+            head.smooth();
+            head
+        })
+        .reduce(|mut sum, head| {
+            sum.values.iter_mut().zip(&head.values).for_each(|(a, b)| *a += b);
+            sum
+        })
+        .map(|mut sum| {
+            sum.values.iter_mut().for_each(|value| *value /= -count);
+            sum
+        })
+}
+
+/// The cheapest path from the first token's first frame to the last token's last one, as each token's first and last
+/// frame. Steps go to the next token, to the next frame, or to both.
+pub(crate) fn warp(costs: &Grid) -> Vec<(usize, usize)> {
+    const BOTH: u8 = 0;
+    const TOKEN: u8 = 1;
+    const FRAME: u8 = 2;
+    let (tokens, frames) = (costs.tokens(), costs.frames);
+    let mut trace = vec![BOTH; costs.values.len()];
+    let mut previous = vec![f32::INFINITY; frames];
+    let mut current = vec![0.0f32; frames];
+    for token in 0..tokens {
+        for frame in 0..frames {
+            let both = match (token, frame) {
+                (0, 0) => 0.0,
+                (0, _) | (_, 0) => f32::INFINITY,
+                _ => previous[frame - 1],
+            };
+            let next_token = previous[frame];
+            let next_frame = if frame == 0 { f32::INFINITY } else { current[frame - 1] };
+            let (cost, step) = if both < next_token && both < next_frame {
+                (both, BOTH)
+            } else if next_token < both && next_token < next_frame {
+                (next_token, TOKEN)
+            } else {
+                (next_frame, FRAME)
+            };
+            current[frame] = costs.values[token * frames + frame] + cost;
+            trace[token * frames + frame] = step;
+        }
+        std::mem::swap(&mut previous, &mut current);
+    }
+
+    let mut spans = vec![(0, 0); tokens];
+    let Some((mut token, mut frame)) = tokens.checked_sub(1).zip(frames.checked_sub(1)) else { return spans };
+    spans[token].1 = frame;
+    loop {
+        spans[token].0 = frame;
+        let step = match (token, frame) {
+            (0, 0) => return spans,
+            (0, _) => FRAME,
+            (_, 0) => TOKEN,
+            _ => trace[token * frames + frame],
+        };
+        frame -= usize::from(step != TOKEN);
+        if step != FRAME {
+            token -= 1;
+            spans[token].1 = frame;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cost_of(grid: &Grid, path: &[(usize, usize)]) -> f32 {
+        path.iter()
+            .enumerate()
+            .map(|(token, &(first, last))| grid.values[token * grid.frames..][first..=last].iter().sum::<f32>())
+            .sum()
+    }
+
+    /// Every path, tried one by one.
+    fn cheapest(grid: &Grid, token: usize, frame: usize) -> f32 {
+        let here = grid.values[token * grid.frames + frame];
+        let before = match (token, frame) {
+            (0, 0) => return here,
+            (0, _) => cheapest(grid, 0, frame - 1),
+            (_, 0) => cheapest(grid, token - 1, 0),
+            _ => cheapest(grid, token - 1, frame - 1).min(cheapest(grid, token - 1, frame)).min(cheapest(
+                grid,
+                token,
+                frame - 1,
+            )),
+        };
+        here + before
+    }
+
+    #[test]
+    fn the_path_follows_the_bright_cells() {
+        let grid = Grid::new(vec![-1., -1., 1., 1., 1., 1., 1., -1., 1., 1., 1., 1., 1., -1., -1.], 5);
+        assert_eq!(warp(&grid), [(0, 1), (2, 2), (3, 4)]);
+    }
+
+    #[test]
+    fn more_tokens_than_frames_share_frames() {
+        let spans = warp(&Grid::new(vec![0.0; 8], 2));
+        assert_eq!(spans.len(), 4);
+        assert!(spans.iter().all(|&(first, last)| first <= last && last < 2));
+    }
+
+    #[test]
+    fn a_frame_on_which_all_tokens_agree_counts_nothing() {
+        let mut grid = Grid::new(vec![0.5, 0.75, 0.5, 0.25], 2);
+        grid.normalise();
+        assert_eq!(grid.values, [0.0, 1.0, 0.0, -1.0]);
+    }
+
+    #[test]
+    fn the_median_mirrors_at_the_ends() {
+        let mut grid = Grid::new((0..9).map(|i| i as f32).collect(), 9);
+        grid.smooth();
+        assert_eq!(grid.values, [2., 2., 2., 3., 4., 5., 6., 6., 6.]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_path_is_monotonic_whole_and_cheapest(
+            (values, frames) in (1usize..5, 1usize..6).prop_flat_map(|(tokens, frames)| {
+                (proptest::collection::vec(-1.0f32..1.0, tokens * frames), Just(frames))
+            })
+        ) {
+            let grid = Grid::new(values, frames);
+            let spans = warp(&grid);
+            prop_assert_eq!(spans[0].0, 0);
+            prop_assert_eq!(spans[spans.len() - 1].1, frames - 1);
+            for pair in spans.windows(2) {
+                prop_assert!(pair[1].0 == pair[0].1 || pair[1].0 == pair[0].1 + 1);
+            }
+            let best = cheapest(&grid, grid.tokens() - 1, frames - 1);
+            prop_assert!((cost_of(&grid, &spans) - best).abs() < 1e-5);
+        }
+    }
+}
