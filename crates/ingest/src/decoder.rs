@@ -1,0 +1,233 @@
+//! A recording as samples at 16 kHz.
+
+use crate::{
+    IngestError,
+    packets::{AudioInfo, Packets},
+    resample::Resampler,
+};
+use schema::SAMPLE_RATE;
+use std::{
+    fs::File,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+use symphonia::core::io::MediaSource;
+
+/// Samples a channel in one block: 10 s.
+pub const BLOCK_SAMPLES: usize = 10 * SAMPLE_RATE;
+
+/// Decodes and resamples a recording block by block; memory is bounded by a block, not by the recording.
+///
+/// Packets that are damaged are replaced by silence, so that times stay right; a recording fails once more than 5 % of it
+/// is, or when it ends before what its header promises. Delay and padding that an encoder added are cut off where
+/// they are known (MP3 with a LAME header, Vorbis, edit lists of MP4). Numbers that are not finite become 0, and all are clamped to
+/// -1..1.
+pub struct Decoder {
+    path: PathBuf,
+    packets: Packets,
+    resampler: Option<Resampler>,
+    /// Resampled and not yet given out, a vector a channel.
+    ready: Vec<Vec<f32>>,
+    ended: bool,
+}
+
+impl Decoder {
+    /// Opens a file. What it is decides its content, not its name.
+    pub fn open(path: &Path) -> Result<Self, IngestError> {
+        Self::read(path, Box::new(open_file(path)?))
+    }
+
+    /// Reads from an open source; `path` is its name in errors.
+    pub(crate) fn read(path: &Path, source: Box<dyn MediaSource>) -> Result<Self, IngestError> {
+        let path = path.to_owned();
+        let (packets, resampler) = contain(|| {
+            let packets = Packets::open(source)?;
+            let resampler = Resampler::new(packets.info.sample_rate_hz, packets.info.channel_count)?;
+            Ok((packets, resampler))
+        })
+        .map_err(|reason| IngestError::Recording { path: path.clone(), reason })?;
+        let ready = vec![Vec::new(); packets.info.channel_count];
+        Ok(Self { path, packets, resampler, ready, ended: false })
+    }
+
+    /// What the recording is.
+    pub fn info(&self) -> &AudioInfo {
+        &self.packets.info
+    }
+
+    /// Length of what was decoded so far; the recording's once there are no more blocks.
+    pub fn duration_ms(&self) -> i64 {
+        let rate = u64::from(self.packets.info.sample_rate_hz);
+        ((self.packets.given() * 1000 + rate / 2) / rate) as i64
+    }
+
+    /// The next samples, a vector a channel and all of one length: [`BLOCK_SAMPLES`], in the last block fewer. None at the
+    /// end and after an error.
+    pub fn next_block(&mut self) -> Result<Option<Vec<Vec<f32>>>, IngestError> {
+        let filled = contain(|| self.fill());
+        if let Err(reason) = filled {
+            self.ended = true;
+            self.ready.iter_mut().for_each(Vec::clear);
+            return Err(IngestError::Recording { path: self.path.clone(), reason });
+        }
+        if self.ready[0].is_empty() {
+            return Ok(None);
+        }
+        let length = self.ready[0].len().min(BLOCK_SAMPLES);
+        let block = self.ready.iter_mut().map(|ready| {
+            let rest = ready.split_off(length);
+            let mut samples = std::mem::replace(ready, rest);
+            samples.iter_mut().for_each(|s| *s = s.clamp(-1.0, 1.0));
+            samples
+        });
+        Ok(Some(block.collect()))
+    }
+
+    /// Decodes until a block is ready or the recording ends.
+    fn fill(&mut self) -> Result<(), String> {
+        while !self.ended && self.ready[0].len() < BLOCK_SAMPLES {
+            match (self.packets.next()?, &mut self.resampler) {
+                (Some(planes), Some(resampler)) => resampler.push(&planes, &mut self.ready)?,
+                (Some(planes), None) => {
+                    for (ready, plane) in self.ready.iter_mut().zip(&planes) {
+                        ready.extend_from_slice(plane);
+                    }
+                }
+                (None, resampler) => {
+                    self.ended = true;
+                    if let Some(resampler) = resampler {
+                        resampler.finish(&mut self.ready)?;
+                    }
+                    if self.packets.damaged() > 0 {
+                        let (path, damaged) = (self.path.display(), self.packets.damaged());
+                        log::warn!("{path}: {damaged} damaged packets were left out");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A whole recording at 16 kHz, a vector a channel: for evaluation and benches, which hold little audio.
+pub fn decode(path: &Path) -> Result<(AudioInfo, Vec<Vec<f32>>), IngestError> {
+    let mut decoder = Decoder::open(path)?;
+    let mut channels = vec![Vec::new(); decoder.info().channel_count];
+    while let Some(block) = decoder.next_block()? {
+        for (channel, samples) in channels.iter_mut().zip(block) {
+            channel.extend(samples);
+        }
+    }
+    Ok((decoder.info().clone(), channels))
+}
+
+/// Opens what is a plain file. Pipes and devices are not opened at all: they may have no end.
+pub(crate) fn open_file(path: &Path) -> Result<File, IngestError> {
+    let failed = |reason| IngestError::Recording { path: path.to_owned(), reason };
+    let why = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read; give this user the right to".to_owned(),
+        _ => e.to_string(),
+    };
+    let metadata = std::fs::metadata(path).map_err(|e| failed(why(e)))?;
+    if metadata.is_dir() {
+        return Err(failed("is a folder, not a recording".into()));
+    }
+    if !metadata.is_file() {
+        return Err(failed("is a pipe or device, not a file; write the recording to a file first".into()));
+    }
+    File::open(path).map_err(|e| failed(why(e)))
+}
+
+/// Runs foreign decoders over foreign bytes: a panic in them is a file that cannot be read, not our end.
+fn contain<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err("the decoder fails on it; the file may be damaged, or convert it to WAV or FLAC".into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek, SeekFrom};
+
+    /// A WAV file of any length that is nowhere: 8 kHz mu-law stereo, its bytes made as they are read.
+    struct Endless {
+        length: u64,
+        position: u64,
+    }
+
+    impl Endless {
+        fn seconds(seconds: u64) -> Self {
+            Self { length: 58 + seconds * 16_000, position: 0 }
+        }
+
+        fn header(&self) -> Vec<u8> {
+            let mut header = b"RIFF\xff\xff\xff\xffWAVEfmt \x12\0\0\0\x07\0\x02\0".to_vec();
+            header.extend(8000u32.to_le_bytes());
+            header.extend(16_000u32.to_le_bytes());
+            header.extend(b"\x02\0\x08\0\0\0fact\x04\0\0\0\0\0\0\0data");
+            header.extend((self.length as u32 - 58).to_le_bytes());
+            header
+        }
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let header = self.header();
+            let count = buffer.len().min((self.length - self.position) as usize);
+            for (byte, at) in buffer[..count].iter_mut().zip(self.position..) {
+                *byte = header.get(at as usize).copied().unwrap_or((at % 251) as u8);
+            }
+            self.position += count as u64;
+            Ok(count)
+        }
+    }
+
+    impl Seek for Endless {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.position = match to {
+                SeekFrom::Start(at) => at,
+                SeekFrom::End(at) => self.length.saturating_add_signed(at),
+                SeekFrom::Current(at) => self.position.saturating_add_signed(at),
+            };
+            Ok(self.position)
+        }
+    }
+
+    impl MediaSource for Endless {
+        fn is_seekable(&self) -> bool {
+            true
+        }
+
+        fn byte_len(&self) -> Option<u64> {
+            Some(self.length)
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_by_a_block() {
+        let mut decoder = Decoder::read(Path::new("long.wav"), Box::new(Endless::seconds(1500))).unwrap();
+        let (mut samples, mut held) = (0, 0);
+        while let Some(block) = decoder.next_block().unwrap() {
+            assert!(block.iter().all(|c| c.len() <= BLOCK_SAMPLES));
+            samples += block[0].len();
+            held = held.max(decoder.ready.iter().map(Vec::capacity).sum::<usize>());
+        }
+        assert_eq!(samples, 1500 * SAMPLE_RATE);
+        assert_eq!(decoder.duration_ms(), 1500 * 1000);
+        // Two channels of a block, and a vector's room to grow.
+        assert!(held <= 2 * 2 * BLOCK_SAMPLES, "{held} samples were held");
+    }
+
+    /// cargo test --release -p nightcall-ingest -- --ignored --nocapture an_hour
+    #[test]
+    #[ignore = "measures, and needs a release build"]
+    fn an_hour_of_stereo_at_8_khz() {
+        let start = std::time::Instant::now();
+        let mut decoder = Decoder::read(Path::new("long.wav"), Box::new(Endless::seconds(3600))).unwrap();
+        while decoder.next_block().unwrap().is_some() {}
+        println!("an hour of 8 kHz stereo mu-law: {:.2} s to decode and resample", start.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,74 @@
+//! What can go wrong, and where.
+
+use std::{fmt, io, path::PathBuf};
+
+/// What ends ingest's work on a list, a source or one recording.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// A source names nothing.
+    #[error(
+        "{pattern}: no such file or folder, and no file matches it; give the path of a recording, a folder or a glob"
+    )]
+    NoSuchSource {
+        /// As typed.
+        pattern: String,
+    },
+    /// A source is not a path.
+    #[error("{url}: recordings are read from files only; copy them to a folder and give its path")]
+    Scheme {
+        /// As typed.
+        url: String,
+    },
+    /// A glob that cannot be parsed.
+    #[error("{pattern}: not a glob: {source}")]
+    Glob {
+        /// As typed.
+        pattern: String,
+        /// What is wrong with it.
+        source: glob::PatternError,
+    },
+    /// A list that cannot be opened or read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A list whose content cannot be used.
+    #[error("{}: {reason}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A recording that cannot be decoded.
+    #[error("{}: {reason}", path.display())]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+}
+
+/// Something in a list or folder that was passed over; the rest was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The list or folder.
+    pub file: PathBuf,
+    /// Line of the list from 1, its header counted (of a Parquet file: the row, from 1).
+    pub line: Option<u64>,
+    /// What is wrong and the way out.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file.display(), self.message),
+            None => write!(f, "{}: {}", self.file.display(), self.message),
+        }
+    }
+}

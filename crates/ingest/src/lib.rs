@@ -1,0 +1,50 @@
+//! From recordings on disk to samples at 16 kHz, and to a row a call.
+//!
+//! [`discover`] finds the recordings, reads the call list and the CRM file and joins the three: one
+//! [`Recording`](schema::Recording) each, and a [`Problem`] for every row that was passed over. The pipeline cuts the
+//! recordings into shards and hands them to [`Ingest`], the stage: it opens each recording whose people may be heard,
+//! pushes its sound in blocks of ten seconds a channel, and a row of `calls` that says what became of it. Underneath is
+//! [`Decoder`], which the evaluation uses too: symphonia for containers and codecs, rubato for the rate.
+//!
+//! ```text
+//!   sources, call list, CRM ─► discover ─► recordings ─► Ingest ─┬─► audio (16 kHz, a channel apart)
+//!                                                     (Decoder)  └─► calls (ready, refused or failed)
+//! ```
+//!
+//! A recording of somebody who denied consent is never opened.
+//!
+//! ```
+//! # fn main() -> Result<(), ingest::IngestError> {
+//! # let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/calls");
+//! let recording = std::path::Path::new(folder).join("voicemail.m4a");
+//! let mut decoder = ingest::Decoder::open(&recording)?;
+//! assert_eq!((decoder.info().codec.as_str(), decoder.info().channel_count), ("aac", 1));
+//! while let Some(block) = decoder.next_block()? {
+//!     assert!(block[0].len() <= ingest::BLOCK_SAMPLES);
+//! }
+//! assert_eq!(decoder.duration_ms() / 1000, 39);
+//! # Ok(())
+//! # }
+//! ```
+
+mod call_list;
+mod codecs;
+mod config;
+mod crm;
+mod decoder;
+mod discover;
+mod edits;
+mod error;
+mod packets;
+mod resample;
+mod stage;
+mod table;
+mod wave;
+
+pub use codecs::codecs;
+pub use config::IngestConfig;
+pub use decoder::{BLOCK_SAMPLES, Decoder, decode};
+pub use discover::{Discovery, discover, version_of};
+pub use error::{IngestError, Problem};
+pub use packets::AudioInfo;
+pub use stage::Ingest;

@@ -1,0 +1,191 @@
+//! The stage: what becomes of good, bad and refused recordings.
+
+use crate::support::{Coding, Collector, ingest, recording, run, voice, wav, write};
+use ingest::IngestConfig;
+use schema::{FailureKind, Participant, StageError, Table};
+
+fn participant(role: &str, channel: Option<i32>, consent: &str) -> Participant {
+    Participant {
+        participant_id: role.into(),
+        channel,
+        role: Some(role.into()),
+        name: Some("Ada".into()),
+        person_id: None,
+        consent: consent.into(),
+    }
+}
+
+#[test]
+fn sound_then_row_call_after_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let long =
+        write(folder.path(), "long.wav", &wav(Coding::MuLaw, 8000, &[voice(8000, 25.0, 1), voice(8000, 25.0, 2)]));
+    let even = write(folder.path(), "even.wav", &wav(Coding::Int(16), 16000, &[voice(16000, 20.0, 1)]));
+    let out = ingest(&[recording("b", &long), recording("a", &even)], IngestConfig::default());
+    assert_eq!(out.order, ["audio b", "calls b", "audio a", "calls a"]);
+    assert!(out.failures.is_empty());
+
+    let places: Vec<_> =
+        out.audio.iter().map(|b| (b.call_id.as_str(), b.channel, b.first_sample, b.samples.len(), b.last)).collect();
+    let expected = [
+        ("b", 0, 0, 160_000, false),
+        ("b", 1, 0, 160_000, false),
+        ("b", 0, 160_000, 160_000, false),
+        ("b", 1, 160_000, 160_000, false),
+        ("b", 0, 320_000, 80_000, true),
+        ("b", 1, 320_000, 80_000, true),
+        ("a", 0, 0, 160_000, false),
+        ("a", 0, 160_000, 160_000, false),
+        // A recording that ends with a full block has an empty one after it.
+        ("a", 0, 320_000, 0, true),
+    ];
+    assert_eq!(places, expected);
+
+    let call = out.call("b");
+    assert_eq!((call.status.as_str(), call.duration_ms), ("ready", Some(25_000)));
+    assert_eq!((call.container.as_deref(), call.codec.as_deref()), (Some("wav"), Some("pcm_mulaw")));
+    assert_eq!((call.sample_rate_hz, call.channel_count), (Some(8000), Some(2)));
+    assert_eq!(call.content_sha256.as_ref().map(String::len), Some(64));
+    let roles: Vec<_> = call.participants.iter().map(|p| (p.role.as_deref().unwrap(), p.channel)).collect();
+    assert_eq!(roles, [("agent", Some(0)), ("customer", Some(1))]);
+    assert!(out.call("a").participants.is_empty());
+}
+
+#[test]
+fn language_goes_with_the_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "a.wav", &wav(Coding::Int(16), 16000, &[voice(16000, 0.1, 1)]));
+    let mut row = recording("a", &path);
+    row.language = Some("de".into());
+    let out = ingest(&[row], IngestConfig::default());
+    assert_eq!(out.audio[0].language.as_deref(), Some("de"));
+    assert_eq!(out.call("a").language.as_deref(), Some("de"));
+}
+
+#[test]
+fn denied_consent_touches_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.wav");
+    // Opening a pipe that nobody writes to would never return.
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().is_ok_and(|s| s.success());
+    assert!(made || cfg!(not(unix)));
+    let mut rows = vec![recording("gone", &folder.path().join("gone.wav")), recording("pipe", &pipe)];
+    rows[0].problem = Some("no such file".into());
+    for row in &mut rows {
+        row.participants = vec![participant("agent", Some(0), "granted"), participant("customer", Some(7), "denied")];
+    }
+    let out = ingest(&rows, IngestConfig::default());
+    assert!(out.audio.is_empty() && out.failures.is_empty());
+    for call in &out.calls {
+        assert_eq!(call.status, "refused");
+        assert_eq!(call.status_reason.as_deref(), Some("consent denied by customer"));
+        assert_eq!((&call.content_sha256, &call.container, call.duration_ms), (&None, &None, None));
+    }
+}
+
+#[test]
+fn without_row_where_one_is_required() {
+    let config = IngestConfig { require_row: true, ..IngestConfig::default() };
+    let out = ingest(&[recording("a", std::path::Path::new("gone.wav"))], config);
+    assert_eq!(out.call("a").status, "refused");
+    assert!(out.call("a").status_reason.as_ref().unwrap().contains("require_row"));
+}
+
+#[test]
+fn bad_ones_are_rows_and_the_others_finish() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = wav(Coding::Int(16), 8000, &[voice(8000, 60.0, 1), voice(8000, 60.0, 2)]);
+    let path = |name: &str, bytes: &[u8]| write(folder.path(), name, bytes);
+    std::fs::create_dir(folder.path().join("folder.wav")).unwrap();
+    let mut absurd = good.clone();
+    absurd[24..28].copy_from_slice(&0u32.to_le_bytes());
+    let mut fast = good.clone();
+    fast[24..28].copy_from_slice(&2_000_000_000u32.to_le_bytes());
+    let mut wide = good.clone();
+    wide[22..24].copy_from_slice(&255u16.to_le_bytes());
+    wide[32..34].copy_from_slice(&510u16.to_le_bytes());
+    let cases = [
+        ("empty", path("empty.wav", b""), "is empty (0 bytes)"),
+        ("text", path("text.wav", &b"dear customer, \n".repeat(4000)), "no audio is found in it"),
+        ("cut", path("cut.wav", &good[..44 + 32_000 * 12]), "ends after 12.0 s of the 60.0 s that its header promises"),
+        ("head", path("head.wav", &good[..20]), "ends within its header"),
+        ("silent", path("silent.wav", &wav(Coding::Int(16), 8000, &[vec![]])), "holds no sound (0 samples)"),
+        ("folder", folder.path().join("folder.wav"), "is a folder"),
+        ("gone", folder.path().join("gone.wav"), "no such file"),
+        ("rate0", path("rate0.wav", &absurd), "rate0.wav"),
+        ("fast", path("fast.wav", &fast), "has a sample rate of 2000000000 Hz"),
+        ("wide", path("wide.wav", &wide), "wide.wav"),
+    ];
+    let mut rows: Vec<_> = cases.iter().map(|(id, path, _)| recording(id, path)).collect();
+    let fine = path("fine.wav", &good);
+    let mut other = recording("8812", &fine);
+    other.participants = vec![participant("agent", Some(0), "granted"), participant("customer", Some(2), "granted")];
+    rows.push(other);
+    rows.push(recording("fine", &fine));
+
+    let out = ingest(&rows, IngestConfig::default());
+    for (id, path, reason) in &cases {
+        let call = out.call(id);
+        let message = call.status_reason.as_deref().unwrap();
+        println!("{message}");
+        assert_eq!(call.status, "failed", "{id}");
+        assert!(message.contains(reason), "{id}: {message}");
+        assert!(message.starts_with(path.to_str().unwrap()), "{id}: {message}");
+        let failure = out.failures.iter().find(|f| f.call_id == *id).unwrap();
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::BadInput, message));
+        assert!(!out.audio.iter().any(|b| b.call_id == *id && b.last), "{id}");
+    }
+    let want =
+        "call 8812: participants[1].channel is 2, but the recording has 2 channels (0 and 1); correct the call list";
+    assert_eq!(out.call("8812").status_reason.as_deref(), Some(want));
+    assert_eq!(out.failures.len(), cases.len() + 1);
+    assert_eq!(out.call("fine").status, "ready");
+    assert_eq!(out.samples("fine", 1).len(), 960_000);
+    // A failure is told before the row, so that what was pushed can be dropped.
+    assert!(out.order.windows(2).any(|w| w == ["fail cut", "calls cut"]));
+}
+
+#[test]
+fn a_problem_of_discovery_is_a_failure() {
+    let mut row = recording("a", std::path::Path::new("a.wav"));
+    row.problem = Some("calls.csv:3: agent_channel is \"-1\"".into());
+    let out = ingest(&[row], IngestConfig::default());
+    assert_eq!(out.call("a").status, "failed");
+    assert_eq!(out.failures[0].message, "calls.csv:3: agent_channel is \"-1\"");
+}
+
+#[test]
+fn a_closed_sink_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "a.wav", &wav(Coding::Int(16), 16000, &[voice(16000, 30.0, 1)]));
+    let mut out = Collector { closes_after: Some(2), ..Collector::default() };
+    let ended = run(&[recording("a", &path), recording("b", &path)], IngestConfig::default(), &mut out);
+    assert!(matches!(ended, Err(StageError::Closed)));
+    assert_eq!(out.audio.len(), 2);
+}
+
+#[test]
+fn many_channels_stay_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let channels: Vec<_> = (0..5).map(|seed| voice(16000, 1.0, seed)).collect();
+    let path = write(folder.path(), "a.wav", &wav(Coding::Int(16), 16000, &channels));
+    let out = ingest(&[recording("a", &path)], IngestConfig::default());
+    assert_eq!(out.call("a").channel_count, Some(5));
+    assert!(out.call("a").participants.is_empty());
+    for (number, channel) in (0..).zip(&channels) {
+        let got = out.samples("a", number);
+        assert!(got.iter().zip(channel).all(|(g, w)| (f64::from(*g) - w).abs() < 1e-4), "channel {number}");
+    }
+}
+
+#[test]
+fn what_the_stage_says_of_itself() {
+    use schema::Stage as _;
+    let stage = ingest::Ingest::new(IngestConfig::default());
+    assert_eq!((stage.inputs(), stage.outputs()), (&[Table::Recordings][..], &[Table::Audio, Table::Calls][..]));
+    let other = ingest::Ingest::new(IngestConfig { agent_channel: 1, ..IngestConfig::default() });
+    assert_ne!(stage.fingerprint(), other.fingerprint());
+    let config: IngestConfig = toml::from_str("language = \"en\"\nagent_channel = 1\n").unwrap();
+    assert_eq!((config.language.as_deref(), config.agent_channel, config.require_row), (Some("en"), 1, false));
+    assert!(toml::from_str::<IngestConfig>("agent_chanel = 1").unwrap_err().to_string().contains("agent_chanel"));
+}

@@ -1,0 +1,270 @@
+//! Sounds, files and a sink for the tests.
+
+use arrow::array::RecordBatch;
+use schema::{AudioBlock, Call, CallFailure, Item, Recording, Sink, Stage, StageError, Table, from_batch, to_batch};
+use std::{
+    f64::consts::TAU,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// What a sink was given, in order.
+#[derive(Debug, Default)]
+pub struct Collector {
+    pub audio: Vec<AudioBlock>,
+    pub calls: Vec<Call>,
+    pub failures: Vec<CallFailure>,
+    /// `audio ID`, `fail ID` and `calls ID`, each run of equal ones once.
+    pub order: Vec<String>,
+    /// Closes after this many batches.
+    pub closes_after: Option<usize>,
+}
+
+impl Collector {
+    fn step(&mut self, what: &str, call: &str) {
+        let step = format!("{what} {call}");
+        if self.order.last() != Some(&step) {
+            self.order.push(step);
+        }
+    }
+
+    pub fn call(&self, id: &str) -> &Call {
+        self.calls.iter().find(|c| c.call_id == id).unwrap_or_else(|| panic!("no call {id}"))
+    }
+
+    /// All samples of a channel; its blocks must follow each other and end with a last one.
+    pub fn samples(&self, call: &str, channel: i32) -> Vec<f32> {
+        let mut samples = Vec::new();
+        let mut ended = false;
+        for block in self.audio.iter().filter(|b| b.call_id == call && b.channel == channel) {
+            assert!(!ended, "a block after the last");
+            assert_eq!(block.first_sample as usize, samples.len());
+            samples.extend(&block.samples);
+            ended = block.last;
+        }
+        assert!(ended, "channel {channel} of {call} has no last block");
+        samples
+    }
+}
+
+impl Sink for Collector {
+    fn batch(&mut self, table: Table, batch: RecordBatch) -> Result<(), StageError> {
+        if let Some(left) = &mut self.closes_after {
+            *left = left.checked_sub(1).ok_or(StageError::Closed)?;
+        }
+        match table {
+            Table::Audio => {
+                for block in AudioBlock::from_batch(&batch)? {
+                    self.step("audio", &block.call_id);
+                    self.audio.push(block);
+                }
+            }
+            Table::Calls => {
+                for call in from_batch::<Call>(&batch)? {
+                    self.step("calls", &call.call_id);
+                    self.calls.push(call);
+                }
+            }
+            other => panic!("ingest wrote {other:?}"),
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: CallFailure) -> Result<(), StageError> {
+        self.step("fail", &failure.call_id);
+        self.failures.push(failure);
+        Ok(())
+    }
+}
+
+/// Runs the stage over the recordings.
+pub fn ingest(recordings: &[Recording], config: ingest::IngestConfig) -> Collector {
+    let mut out = Collector::default();
+    run(recordings, config, &mut out).unwrap();
+    out
+}
+
+pub fn run(recordings: &[Recording], config: ingest::IngestConfig, out: &mut Collector) -> Result<(), StageError> {
+    let batch = to_batch(recordings).unwrap();
+    ingest::Ingest::new(config).run(&mut [Item::Batch(Table::Recordings, batch)].into_iter(), out)
+}
+
+/// A recording that no row names.
+pub fn recording(id: &str, path: &Path) -> Recording {
+    Recording {
+        call_id: id.into(),
+        source_uri: path.to_str().unwrap().into(),
+        source_version: None,
+        started_at: None,
+        direction: None,
+        language: None,
+        participants: Vec::new(),
+        crm: std::collections::BTreeMap::new(),
+        problem: None,
+    }
+}
+
+/// Something like speech in its band: a few gliding tones that swell and fade, different for each `seed`.
+pub fn voice(rate: u32, seconds: f64, seed: u32) -> Vec<f64> {
+    let rate = f64::from(rate);
+    let base = 150.0 + 37.0 * f64::from(seed);
+    (0..(rate * seconds).round() as usize)
+        .map(|i| {
+            let t = i as f64 / rate;
+            let glide = TAU * (base * t + 20.0 * (TAU * 0.7 * t).sin());
+            let swell = 0.55 + 0.45 * (TAU * 1.3 * t + f64::from(seed)).sin();
+            swell * (0.3 * glide.sin() + 0.2 * (3.0 * glide).sin() + 0.12 * (7.0 * glide).sin())
+        })
+        .collect()
+}
+
+/// Samples of a WAV file and how they are written.
+#[derive(Clone, Copy, Debug)]
+pub enum Coding {
+    Int(u16),
+    Float(u16),
+    MuLaw,
+    ALaw,
+}
+
+impl Coding {
+    fn tag_and_bits(self) -> (u16, u16) {
+        match self {
+            Self::Int(bits) => (1, bits),
+            Self::Float(bits) => (3, bits),
+            Self::ALaw => (6, 8),
+            Self::MuLaw => (7, 8),
+        }
+    }
+
+    fn write(self, sample: f64, data: &mut Vec<u8>) {
+        match self {
+            Self::Int(8) => data.push((sample * 127.0 + 128.0).round() as u8),
+            Self::Int(bits) => {
+                let full = 2f64.powi(i32::from(bits) - 1);
+                let value = (sample * full).round().clamp(-full, full - 1.0) as i64;
+                data.extend(&value.to_le_bytes()[..usize::from(bits / 8)]);
+            }
+            Self::Float(32) => data.extend((sample as f32).to_le_bytes()),
+            Self::Float(_) => data.extend(sample.to_le_bytes()),
+            Self::MuLaw => data.push(mu_law(sample)),
+            Self::ALaw => data.push(a_law(sample)),
+        }
+    }
+}
+
+/// G.711 mu-law, from its definition: the sign, the segment, four bits within it, all inverted.
+fn mu_law(sample: f64) -> u8 {
+    let magnitude = ((sample.abs() * 32768.0) as u32).min(32635) + 132;
+    let segment = magnitude.ilog2() - 7;
+    let step = magnitude >> (segment + 3) & 15;
+    !((u8::from(sample < 0.0) << 7) | (segment << 4 | step) as u8)
+}
+
+/// G.711 A-law: as above, but linear in the first segment, and every other bit inverted.
+fn a_law(sample: f64) -> u8 {
+    let magnitude = ((sample.abs() * 32768.0) as u32).min(32767);
+    let segment = magnitude.max(128).ilog2() - 7;
+    let step = magnitude >> (segment.max(1) + 3) & 15;
+    ((u8::from(sample >= 0.0) << 7) | (segment << 4 | step) as u8) ^ 0x55
+}
+
+/// A WAV file of these channels.
+pub fn wav(coding: Coding, rate: u32, channels: &[Vec<f64>]) -> Vec<u8> {
+    let mut data = Vec::new();
+    for i in 0..channels[0].len() {
+        for channel in channels {
+            coding.write(channel[i], &mut data);
+        }
+    }
+    let (tag, bits) = coding.tag_and_bits();
+    let frame = bits / 8 * channels.len() as u16;
+    let mut format = Vec::new();
+    for field in [tag, channels.len() as u16] {
+        format.extend(field.to_le_bytes());
+    }
+    for field in [rate, rate * u32::from(frame)] {
+        format.extend(field.to_le_bytes());
+    }
+    for field in [frame, bits] {
+        format.extend(field.to_le_bytes());
+    }
+    if tag != 1 {
+        format.extend(0u16.to_le_bytes());
+    }
+    let mut file = b"RIFF".to_vec();
+    file.extend((4 + 8 + format.len() as u32 + 8 + data.len() as u32).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend((format.len() as u32).to_le_bytes());
+    file.extend(format);
+    file.extend(b"data");
+    file.extend((data.len() as u32).to_le_bytes());
+    file.extend(data);
+    file
+}
+
+pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// Runs a tool on the machine; false where it is not installed.
+pub fn tool(name: &str, arguments: &[&str]) -> bool {
+    match Command::new(name).args(arguments).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            true
+        }
+        Err(_) => {
+            println!("skipped: needs {name}");
+            false
+        }
+    }
+}
+
+/// What ffmpeg decodes a file to: 16 kHz, a vector a channel.
+pub fn ffmpeg_decode(path: &Path, channels: usize) -> Vec<Vec<f32>> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i", path.to_str().unwrap(), "-map", "0:a:0", "-ar", "16000", "-f", "f32le", "-"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let samples: Vec<f32> = output.stdout.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    (0..channels).map(|c| samples.iter().skip(c).step_by(channels).copied().collect()).collect()
+}
+
+/// The best correlation of two signals over shifts of up to `reach` samples, and the shift (positive: `a` is later). The
+/// shift is looked for in two seconds from the middle.
+pub fn correlate(a: &[f32], b: &[f32], reach: i64) -> (f64, i64) {
+    let shifted = |a: &[f32], b: &[f32], shift: i64| {
+        let (a, b) = (&a[(shift.max(0) as usize).min(a.len())..], &b[((-shift).max(0) as usize).min(b.len())..]);
+        let (mut ab, mut aa, mut bb) = (0.0f64, 1e-12f64, 1e-12f64);
+        for (x, y) in a.iter().zip(b) {
+            let (x, y) = (f64::from(*x), f64::from(*y));
+            (ab, aa, bb) = (ab + x * y, aa + x * x, bb + y * y);
+        }
+        ab / (aa * bb).sqrt()
+    };
+    let length = a.len().min(b.len());
+    let middle = (length / 2).saturating_sub(16_000)..(length / 2 + 16_000).min(length);
+    let (short_a, short_b) = (&a[middle.clone()], &b[middle]);
+    let best = (-reach..=reach).max_by(|x, y| shifted(short_a, short_b, *x).total_cmp(&shifted(short_a, short_b, *y)));
+    let shift = best.unwrap_or_default();
+    (shifted(a, b, shift), shift)
+}
+
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/calls")
+}
+
+/// A folder beside the checkout, where there is one.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
+    let there = path.is_dir();
+    if !there {
+        println!("skipped: needs shared/{name} beside the checkout");
+    }
+    there.then_some(path)
+}
