@@ -1,0 +1,65 @@
+//! What recognizes: one trait, two engines.
+
+mod moonshine;
+mod whisper_cpp;
+
+pub(crate) use moonshine::MoonshineEngine;
+pub(crate) use whisper_cpp::WhisperCppEngine;
+
+use crate::{EngineSpec, TranscribeError};
+use inference::{Device, Engine as EngineKind};
+
+/// A stretch of speech to recognize.
+#[derive(Clone, Copy)]
+pub(crate) struct Window<'a> {
+    /// 16 kHz mono.
+    pub samples: &'a [f32],
+    /// What is spoken: a primary language subtag, lower case.
+    pub language: &'a str,
+}
+
+impl Window<'_> {
+    pub fn seconds(&self) -> f32 {
+        self.samples.len() as f32 / schema::SAMPLE_RATE as f32
+    }
+}
+
+/// A piece of text with its time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Token {
+    /// A word's first token starts with a space.
+    pub text: String,
+    /// Natural log probability.
+    pub logprob: f32,
+    /// Seconds from the window's start.
+    pub start_s: f32,
+    /// Seconds from the window's start.
+    pub end_s: f32,
+}
+
+/// What was heard in a window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Recognition {
+    /// In order of time.
+    pub tokens: Vec<Token>,
+    /// Mean natural log probability.
+    pub avg_logprob: f32,
+    /// Whether the engine was stopped before it came to an end by itself.
+    pub truncated: bool,
+    /// Probability that nobody speaks, where the engine tells.
+    pub no_speech_prob: Option<f32>,
+}
+
+/// A recognizer with its weights loaded.
+pub(crate) trait Engine: Send {
+    /// Recognizes windows as one batch; results stand in their order, and do not depend on the number of threads.
+    fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError>;
+}
+
+/// The engine that a model's manifest names.
+pub(crate) fn load(spec: &EngineSpec, device: &Device) -> Result<Box<dyn Engine>, TranscribeError> {
+    Ok(match spec.engine {
+        EngineKind::Moonshine => Box::new(MoonshineEngine::load(&spec.folder, device)?),
+        EngineKind::WhisperCpp => Box::new(WhisperCppEngine::load(&spec.folder, &spec.languages)?),
+    })
+}

@@ -1,0 +1,43 @@
+//! Moonshine, by our own inference core.
+
+use super::{Engine, Recognition, Token, Window};
+use crate::TranscribeError;
+use inference::{Device, Moonshine, Recognized, RecognizedToken};
+use std::{borrow::Cow, path::Path};
+
+/// One language, windows of any length, batches.
+pub(crate) struct MoonshineEngine(Moonshine);
+
+impl MoonshineEngine {
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, TranscribeError> {
+        Ok(Self(Moonshine::load(folder, device)?))
+    }
+}
+
+impl Engine for MoonshineEngine {
+    fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
+        let windows: Vec<Cow<'_, [f32]>> = windows.iter().map(|w| long_enough(w.samples)).collect();
+        let windows: Vec<&[f32]> = windows.iter().map(AsRef::as_ref).collect();
+        Ok(self.0.recognize(&windows)?.into_iter().map(recognition).collect())
+    }
+}
+
+/// A recording may end right after it began; silence makes it long enough for the model.
+fn long_enough(samples: &[f32]) -> Cow<'_, [f32]> {
+    if samples.len() >= Moonshine::MIN_SAMPLES {
+        return Cow::Borrowed(samples);
+    }
+    let mut longer = samples.to_vec();
+    longer.resize(Moonshine::MIN_SAMPLES, 0.0);
+    Cow::Owned(longer)
+}
+
+fn recognition(heard: Recognized) -> Recognition {
+    let token = |t: RecognizedToken| Token { text: t.text, logprob: t.logprob, start_s: t.start_s, end_s: t.end_s };
+    Recognition {
+        tokens: heard.tokens.into_iter().map(token).collect(),
+        avg_logprob: heard.avg_logprob,
+        truncated: heard.truncated,
+        no_speech_prob: None,
+    }
+}

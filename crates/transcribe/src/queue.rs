@@ -1,0 +1,244 @@
+//! Chunks on their way to an engine: gathered across channels and calls, sorted by length, recognized in batches.
+
+use crate::{
+    TranscribeError,
+    chunker::Chunk,
+    engines::{Engine, Recognition, Window},
+};
+use schema::{CallFailure, FailureKind};
+use std::{
+    cmp::Reverse,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+/// Batches' worth of sound that is gathered before any is recognized. Sorting four by length leaves little padding, and
+/// holds eight minutes of sound at the default batch: 31 MB.
+const BATCHES_HELD: usize = 4;
+
+/// A chunk in which the engine lost its way is heard again in two parts if it is at least this long, in seconds: a loop
+/// costs the words around it, and most loops do not survive other borders.
+const SPLIT_FROM_S: usize = 4;
+
+/// A chunk that waits.
+pub(crate) struct Pending {
+    pub call: Arc<str>,
+    pub channel: i32,
+    pub language: Arc<str>,
+    pub chunk: Chunk,
+    /// Whether the engine lost its way in this sound before.
+    pub again: bool,
+}
+
+impl Pending {
+    /// Long chunks first; what is equally long, by where it belongs.
+    fn order(&self) -> impl Ord + use<> {
+        (Reverse(self.chunk.samples.len()), self.call.clone(), self.channel, self.chunk.start)
+    }
+
+    fn halves(self) -> [Self; 2] {
+        let (left, right) = self.chunk.halves();
+        let again = |chunk| Self {
+            call: self.call.clone(),
+            channel: self.channel,
+            language: self.language.clone(),
+            chunk,
+            again: true,
+        };
+        [again(left), again(right)]
+    }
+}
+
+/// What became of a chunk.
+pub(crate) struct Done {
+    pub pending: Pending,
+    pub heard: Result<Recognition, CallFailure>,
+}
+
+/// One engine and what waits for it.
+pub(crate) struct Queue {
+    engine: Box<dyn Engine>,
+    batch_samples: usize,
+    waiting: Vec<Pending>,
+}
+
+impl Queue {
+    pub fn new(engine: Box<dyn Engine>, batch_s: f32) -> Self {
+        Self { engine, batch_samples: (batch_s * schema::SAMPLE_RATE as f32) as usize, waiting: Vec::new() }
+    }
+
+    /// Takes a chunk; gives all that waited once they are enough.
+    pub fn push(&mut self, pending: Pending) -> Vec<Done> {
+        self.waiting.push(pending);
+        let held: usize = self.waiting.iter().map(|p| p.chunk.samples.len()).sum();
+        if held >= BATCHES_HELD * self.batch_samples { self.flush() } else { Vec::new() }
+    }
+
+    /// Recognizes all that waits. Batches depend on the chunks alone, not on the machine.
+    pub fn flush(&mut self) -> Vec<Done> {
+        let mut done = Vec::with_capacity(self.waiting.len());
+        while !self.waiting.is_empty() {
+            let mut waiting = std::mem::take(&mut self.waiting);
+            waiting.sort_by_cached_key(Pending::order);
+            let mut rest = waiting.into_iter().peekable();
+            while let Some(longest) = rest.peek() {
+                // A batch is padded to its longest row.
+                let rows = (self.batch_samples / longest.chunk.samples.len().max(1)).max(1);
+                let batch: Vec<Pending> = rest.by_ref().take(rows).collect();
+                for result in self.recognize(batch) {
+                    let lost = result.heard.as_ref().is_ok_and(|heard| heard.truncated);
+                    if lost && result.pending.chunk.samples.len() >= SPLIT_FROM_S * schema::SAMPLE_RATE {
+                        self.waiting.extend(result.pending.halves());
+                    } else {
+                        done.push(result);
+                    }
+                }
+            }
+        }
+        done
+    }
+
+    /// Drops what waits of a call.
+    pub fn forget(&mut self, call: &str) {
+        self.waiting.retain(|p| &*p.call != call);
+    }
+
+    /// Recognizes a batch; where that fails, each chunk alone, so that the one at fault is found.
+    fn recognize(&mut self, batch: Vec<Pending>) -> Vec<Done> {
+        match self.attempt(&batch) {
+            Ok(heard) => {
+                batch.into_iter().zip(heard).map(|(pending, heard)| Done { pending, heard: Ok(heard) }).collect()
+            }
+            Err(failure) if batch.len() == 1 => {
+                let fail = |pending: Pending| {
+                    let message = format!("{} (at {} s)", failure.1, pending.chunk.start / schema::SAMPLE_RATE);
+                    let heard = Err(CallFailure::new(&*pending.call, failure.0, message));
+                    Done { pending, heard }
+                };
+                batch.into_iter().map(fail).collect()
+            }
+            Err(_) => batch.into_iter().flat_map(|pending| self.recognize(vec![pending])).collect(),
+        }
+    }
+
+    fn attempt(&mut self, batch: &[Pending]) -> Result<Vec<Recognition>, (FailureKind, String)> {
+        let windows: Vec<Window<'_>> =
+            batch.iter().map(|p| Window { samples: &p.chunk.samples, language: &p.language }).collect();
+        let said = |e: TranscribeError| (e.kind(), e.to_string());
+        match catch_unwind(AssertUnwindSafe(|| self.engine.recognize(&windows))) {
+            Ok(Ok(heard)) if heard.len() == windows.len() => Ok(heard),
+            Ok(Ok(heard)) => Err(said(TranscribeError::Count { windows: windows.len(), results: heard.len() })),
+            Ok(Err(e)) => Err(said(e)),
+            // The panic's own message is not kept: it may quote the call.
+            Err(_) => {
+                Err((FailureKind::Internal, "the recognizer broke down: a bug in Nightcall; please report it".into()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Says how long each window is; notes the batches; breaks down over samples of a certain value.
+    struct Ruler(Arc<Mutex<Vec<Vec<usize>>>>);
+
+    impl Engine for Ruler {
+        fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
+            self.0.lock().unwrap().push(windows.iter().map(|w| w.samples.len()).collect());
+            assert!(windows.iter().all(|w| w.samples[0] < 0.9), "quoting the customer");
+            if windows.iter().any(|w| w.samples[0] < -0.9) {
+                return Err(TranscribeError::Language { language: "xx".into() });
+            }
+            let read = |w: &Window<'_>| Recognition {
+                avg_logprob: w.seconds(),
+                // It loses its way in what is long and does not begin with silence.
+                truncated: w.seconds() > 5.0 && w.samples[0] != 0.0,
+                ..Recognition::default()
+            };
+            Ok(windows.iter().map(read).collect())
+        }
+    }
+
+    fn pending(call: &str, start: usize, seconds: usize, sample: f32) -> Pending {
+        let samples = vec![sample; seconds * schema::SAMPLE_RATE];
+        Pending {
+            call: call.into(),
+            channel: 0,
+            language: "en".into(),
+            chunk: Chunk { start, samples, spans: vec![] },
+            again: false,
+        }
+    }
+
+    fn queue() -> (Queue, Arc<Mutex<Vec<Vec<usize>>>>) {
+        let batches = Arc::new(Mutex::new(Vec::new()));
+        (Queue::new(Box::new(Ruler(batches.clone())), 12.0), batches)
+    }
+
+    #[test]
+    fn batches_hold_like_lengths_within_the_budget() {
+        let (mut queue, batches) = queue();
+        for (i, seconds) in [3, 5, 2, 6, 4, 20].into_iter().enumerate() {
+            assert!(queue.push(pending("a", i, seconds, 0.0)).is_empty());
+        }
+        let done = queue.flush();
+        let seconds: Vec<Vec<usize>> =
+            batches.lock().unwrap().iter().map(|b| b.iter().map(|n| n / schema::SAMPLE_RATE).collect()).collect();
+        assert_eq!(seconds, [vec![20], vec![6, 5], vec![4, 3, 2]]);
+        for done in done {
+            assert_eq!(done.heard.unwrap().avg_logprob * 16_000.0, done.pending.chunk.samples.len() as f32);
+        }
+        assert!(queue.flush().is_empty());
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (mut queue, _) = queue();
+        let mut done = 0;
+        for i in 0..100 {
+            done += queue.push(pending("a", i, 5, 0.0)).len();
+            assert!(queue.waiting.len() < 10);
+        }
+        assert_eq!(done, 100);
+    }
+
+    #[test]
+    fn a_breakdown_costs_the_call_at_fault_alone() {
+        let (mut queue, _) = queue();
+        for (call, sample) in [("a", 0.0), ("b", 1.0), ("c", -1.0), ("d", 0.0)] {
+            queue.push(pending(call, 0, 2, sample));
+        }
+        let mut done = queue.flush();
+        done.sort_by_key(|d| d.pending.call.clone());
+        assert!(done[0].heard.is_ok() && done[3].heard.is_ok());
+        let broken = done[1].heard.as_ref().unwrap_err();
+        assert_eq!((broken.call_id.as_str(), broken.kind), ("b", FailureKind::Internal));
+        assert!(!broken.message.contains("customer"));
+        assert_eq!(done[2].heard.as_ref().unwrap_err().call_id, "c");
+    }
+
+    #[test]
+    fn what_made_the_engine_lose_its_way_is_heard_again_in_parts() {
+        let (mut queue, _) = queue();
+        queue.push(pending("a", 100, 9, 0.5));
+        queue.push(pending("a", 0, 9, 0.0));
+        let mut done = queue.flush();
+        done.sort_by_key(|d| d.pending.chunk.start);
+        let lengths: Vec<usize> = done.iter().map(|d| d.pending.chunk.samples.len()).collect();
+        assert_eq!((lengths.len(), lengths[0]), (3, 9 * schema::SAMPLE_RATE));
+        assert_eq!(lengths[1] + lengths[2], 9 * schema::SAMPLE_RATE);
+        assert_eq!(done[2].pending.chunk.start, 100 + lengths[1]);
+    }
+
+    #[test]
+    fn a_call_given_up_waits_no_more() {
+        let (mut queue, _) = queue();
+        queue.push(pending("a", 0, 2, 0.0));
+        queue.push(pending("b", 0, 2, 0.0));
+        queue.forget("a");
+        assert_eq!(queue.flush().len(), 1);
+    }
+}

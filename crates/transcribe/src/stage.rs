@@ -1,0 +1,487 @@
+//! The stage: sound in, segments out.
+
+use crate::{
+    EngineSpec, TranscribeConfig, TranscribeError,
+    chunker::{Chunk, Chunker, Rules},
+    engines::{self, Engine, Recognition},
+    guards::guarded,
+    queue::{Done, Pending, Queue},
+    sound::Listener,
+    words::{text, thousandths, words},
+};
+use inference::Device;
+use schema::{
+    AudioBlock, CallFailure, FailureKind, Fingerprint, Item, ModelId, SAMPLE_RATE, Segment, Sink, Stage, StageError,
+    StageName, Table, guard,
+};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+
+/// Goes up when the same sound gives other segments.
+const VERSION: u32 = 1;
+
+/// The stage that turns `audio` into `segments`.
+///
+/// Sound is held only until it is recognized: the chunk under way of each open channel, and what waits for its batch.
+/// Segments are text, and are held until the input ends, so that they come out in the order of `call_id` whatever
+/// order the sound came in.
+pub struct Transcribe {
+    config: TranscribeConfig,
+    rules: Rules,
+    models: Vec<EngineSpec>,
+    queues: Vec<Queue>,
+    listener: Listener,
+}
+
+impl Transcribe {
+    /// Loads the models, given in order of preference.
+    pub fn new(config: TranscribeConfig, models: Vec<EngineSpec>, device: &Device) -> Result<Self, TranscribeError> {
+        let engines = models.iter().map(|spec| engines::load(spec, device)).collect::<Result<_, _>>()?;
+        Self::with_engines(config, models, engines)
+    }
+
+    pub(crate) fn with_engines(
+        config: TranscribeConfig,
+        models: Vec<EngineSpec>,
+        engines: Vec<Box<dyn Engine>>,
+    ) -> Result<Self, TranscribeError> {
+        let rules = config.rules()?;
+        let queues = engines.into_iter().map(|engine| Queue::new(engine, config.batch_s)).collect();
+        Ok(Self { config, rules, models, queues, listener: Listener::new() })
+    }
+
+    /// The model for a call in this language, and the language as models name it.
+    fn choose(&self, call: &str, language: Option<&str>) -> Result<(usize, Arc<str>), CallFailure> {
+        let tag = language.unwrap_or(&self.config.language);
+        let primary = tag.split(['-', '_']).next().unwrap_or(tag).to_ascii_lowercase();
+        if let Some(at) = self.models.iter().position(|model| model.speaks(&primary)) {
+            return Ok((at, primary.into()));
+        }
+        let known: Vec<String> =
+            self.models.iter().map(|m| format!("{} ({})", m.model.name, m.languages.join(", "))).collect();
+        let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+        let message = format!(
+            "call {call} is in the language \"{tag}\", which no model of this pipeline speaks (models: {known}); bring one \
+             that does, such as `nightcall models pull whisper-tiny`, and add it to [transcribe] models"
+        );
+        Err(CallFailure::new(call, FailureKind::Model, message))
+    }
+}
+
+impl Stage for Transcribe {
+    fn name(&self) -> StageName {
+        StageName::Transcribe
+    }
+
+    fn inputs(&self) -> &'static [Table] {
+        &[Table::Audio]
+    }
+
+    fn outputs(&self) -> &'static [Table] {
+        &[Table::Segments]
+    }
+
+    fn models(&self) -> Vec<ModelId> {
+        self.models.iter().map(|m| m.model.clone()).collect()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_stage(VERSION, &self.config, &self.models())
+    }
+
+    fn run(&mut self, input: &mut dyn Iterator<Item = Item>, out: &mut dyn Sink) -> Result<(), StageError> {
+        let mut shift = Shift { stage: self, calls: BTreeMap::new() };
+        for item in input {
+            match item {
+                Item::Batch(Table::Audio, batch) => {
+                    for block in AudioBlock::from_batch(&batch)? {
+                        shift.hear(&block);
+                    }
+                }
+                Item::Batch(table, _) => {
+                    let name = table.name();
+                    return Err(StageError::Internal(format!("transcribe was given the table {name}; it reads audio")));
+                }
+                Item::Failed(call) => shift.give_up(&call, None),
+            }
+        }
+        shift.finish();
+        for (call, state) in shift.calls {
+            match state {
+                State::Open(open) => out.rows(&open.segments())?,
+                State::GivenUp(Some(failure)) => out.fail(failure)?,
+                State::GivenUp(None) => log::debug!("transcribe: call {call} was given up before"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One run over a shard.
+struct Shift<'a> {
+    stage: &'a mut Transcribe,
+    calls: BTreeMap<String, State>,
+}
+
+enum State {
+    Open(Call),
+    /// With the failure that this stage has to tell.
+    GivenUp(Option<CallFailure>),
+}
+
+/// A call under way.
+struct Call {
+    id: Arc<str>,
+    model: usize,
+    language: Arc<str>,
+    channels: BTreeMap<i32, Channel>,
+    /// By channel and the chunk's first sample.
+    heard: BTreeMap<(i32, usize), Segment>,
+}
+
+/// A channel under way.
+struct Channel {
+    /// None once the channel has ended.
+    chunker: Option<Chunker>,
+    /// Samples seen.
+    samples: i64,
+}
+
+impl Shift<'_> {
+    fn hear(&mut self, block: &AudioBlock) {
+        let call = match self.calls.entry(block.call_id.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let chosen = self.stage.choose(&block.call_id, block.language.as_deref());
+                entry.insert(match chosen {
+                    Ok((model, language)) => State::Open(Call::new(&block.call_id, model, language)),
+                    Err(failure) => State::GivenUp(Some(failure)),
+                })
+            }
+        };
+        let State::Open(call) = call else { return };
+        let rules = self.stage.rules;
+        let listener = &self.stage.listener;
+        match guard(&block.call_id, || call.cut(block, rules, listener)) {
+            Ok(pending) => {
+                let model = call.model;
+                for pending in pending {
+                    let done = self.stage.queues[model].push(pending);
+                    self.note(model, done);
+                }
+            }
+            Err(failure) => self.give_up(&block.call_id, Some(failure)),
+        }
+    }
+
+    /// Recognizes what still waits.
+    fn finish(&mut self) {
+        let open = |(id, state): (&String, &State)| match state {
+            State::Open(call) => call.unfinished().map(|failure| (id.clone(), failure)),
+            State::GivenUp(_) => None,
+        };
+        let unfinished: Vec<(String, CallFailure)> = self.calls.iter().filter_map(open).collect();
+        for (call, failure) in unfinished {
+            self.give_up(&call, Some(failure));
+        }
+        for model in 0..self.stage.queues.len() {
+            let done = self.stage.queues[model].flush();
+            self.note(model, done);
+        }
+    }
+
+    fn note(&mut self, model: usize, done: Vec<Done>) {
+        let spec = &self.stage.models[model];
+        let engine = format!("{}/{}", engine_name(spec), spec.model.name);
+        for Done { pending, heard } in done {
+            let Some(State::Open(call)) = self.calls.get_mut(&*pending.call) else { continue };
+            match heard {
+                Ok(heard) => call.note(&pending, heard, &engine),
+                Err(failure) => self.give_up(&pending.call, Some(failure)),
+            }
+        }
+    }
+
+    /// Drops all that is held of a call.
+    fn give_up(&mut self, call: &str, failure: Option<CallFailure>) {
+        for queue in &mut self.stage.queues {
+            queue.forget(call);
+        }
+        self.calls.insert(call.to_owned(), State::GivenUp(failure));
+    }
+}
+
+impl Call {
+    fn new(id: &str, model: usize, language: Arc<str>) -> Self {
+        Self { id: id.into(), model, language, channels: BTreeMap::new(), heard: BTreeMap::new() }
+    }
+
+    /// The chunks that a block completes.
+    fn cut(&mut self, block: &AudioBlock, rules: Rules, listener: &Listener) -> Result<Vec<Pending>, CallFailure> {
+        let channel = self
+            .channels
+            .entry(block.channel)
+            .or_insert_with(|| Channel { chunker: Some(Chunker::new(rules)), samples: 0 });
+        let internal = |what: String| {
+            let (call, at) = (&block.call_id, block.channel);
+            CallFailure::new(call, FailureKind::Internal, format!("call {call}: the sound of channel {at} {what}"))
+        };
+        let Some(chunker) = &mut channel.chunker else {
+            return Err(internal(format!("goes on after its last block, at sample {}", block.first_sample)));
+        };
+        if block.first_sample != channel.samples {
+            let (found, wanted) = (block.first_sample, channel.samples);
+            return Err(internal(format!("jumps to sample {found}, and {wanted} would be next")));
+        }
+        channel.samples += block.samples.len() as i64;
+        let mut chunks = Vec::new();
+        chunker.push(&block.samples, &mut chunks);
+        if block.last {
+            chunker.finish(&mut chunks);
+            channel.chunker = None;
+        }
+        let mut pending = Vec::new();
+        for mut chunk in chunks {
+            let Some(speech) = listener.speech(&chunk.samples) else { continue };
+            chunk.trim(&speech);
+            let (call, language) = (self.id.clone(), self.language.clone());
+            pending.push(Pending { call, channel: block.channel, language, chunk, again: false });
+        }
+        Ok(pending)
+    }
+
+    /// What is wrong with a call whose sound ended before its channels did.
+    fn unfinished(&self) -> Option<CallFailure> {
+        let (channel, _) = self.channels.iter().find(|(_, channel)| channel.chunker.is_some())?;
+        let message = format!("call {}: the sound of channel {channel} ends without its last block", self.id);
+        Some(CallFailure::new(&*self.id, FailureKind::Internal, message))
+    }
+
+    fn note(&mut self, pending: &Pending, heard: Recognition, engine: &str) {
+        let heard = guarded(heard, pending.chunk.speech_s(), &pending.language, pending.again);
+        let Chunk { start, samples, spans } = &pending.chunk;
+        let ms = |samples: usize| (samples * 1000 / SAMPLE_RATE) as i64;
+        let spans: Vec<_> = spans.iter().map(|s| ms(s.start)..ms(s.end)).collect();
+        let words = words(&heard.tokens, ms(*start), ms(samples.len()), &spans);
+        let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
+        let segment = Segment {
+            call_id: self.id.to_string(),
+            channel: pending.channel,
+            segment_index: 0,
+            start_ms: first.start_ms,
+            end_ms: last.end_ms,
+            text: text(&heard.tokens),
+            language: Some(self.language.to_string()),
+            avg_logprob: thousandths(heard.avg_logprob.min(0.0)),
+            no_speech_prob: heard.no_speech_prob.map(thousandths),
+            words,
+            engine: engine.to_owned(),
+        };
+        self.heard.insert((pending.channel, *start), segment);
+    }
+
+    /// The rows, in order.
+    fn segments(self) -> Vec<Segment> {
+        let mut counts: BTreeMap<i32, i32> = BTreeMap::new();
+        let number = |mut segment: Segment| {
+            let count = counts.entry(segment.channel).or_default();
+            segment.segment_index = *count;
+            *count += 1;
+            segment
+        };
+        self.heard.into_values().map(number).collect()
+    }
+}
+
+fn engine_name(spec: &EngineSpec) -> &'static str {
+    match spec.engine {
+        inference::Engine::Moonshine => "moonshine",
+        inference::Engine::WhisperCpp => "whisper_cpp",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engines::{Token, Window};
+    use crate::ggml;
+    use schema::from_batch;
+    use std::path::PathBuf;
+
+    /// Says "sound of N" for a window of N samples, and breaks down over samples of a certain loudness.
+    struct Parrot;
+
+    impl Engine for Parrot {
+        fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
+            let loudest = |w: &Window<'_>| w.samples.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+            assert!(windows.iter().all(|w| loudest(w) < 0.9), "too loud");
+            let say = |w: &Window<'_>| {
+                let texts = [" sound".to_owned(), " of".to_owned(), format!(" {}", w.samples.len())];
+                let token = |(i, text)| Token {
+                    text,
+                    logprob: -0.2,
+                    start_s: 0.5 + 0.3 * i as f32,
+                    end_s: 0.8 + 0.3 * i as f32,
+                };
+                let tokens = texts.into_iter().enumerate().map(token).collect();
+                Recognition { tokens, avg_logprob: -0.2, truncated: false, no_speech_prob: None }
+            };
+            Ok(windows.iter().map(say).collect())
+        }
+    }
+
+    #[derive(Default)]
+    struct Kept {
+        rows: Vec<Segment>,
+        failures: Vec<CallFailure>,
+    }
+
+    impl Sink for Kept {
+        fn batch(&mut self, table: Table, batch: arrow::array::RecordBatch) -> Result<(), StageError> {
+            assert_eq!(table, Table::Segments);
+            self.rows.extend(from_batch::<Segment>(&batch)?);
+            Ok(())
+        }
+
+        fn fail(&mut self, failure: CallFailure) -> Result<(), StageError> {
+            self.failures.push(failure);
+            Ok(())
+        }
+    }
+
+    fn stage() -> Transcribe {
+        let model = ModelId { name: "parrot-en".into(), sha256: "00".into() };
+        let engine = inference::Engine::Moonshine;
+        let spec = EngineSpec { engine, model, folder: PathBuf::new(), languages: vec!["en".into()] };
+        let config = TranscribeConfig { batch_s: 20.0, ..TranscribeConfig::default() };
+        Transcribe::with_engines(config, vec![spec], vec![Box::new(Parrot)]).unwrap()
+    }
+
+    fn blocks(call: &str, channel: i32, samples: &[f32], size: usize) -> Vec<AudioBlock> {
+        let count = samples.len().div_ceil(size);
+        let block = |(i, part): (usize, &[f32])| AudioBlock {
+            call_id: call.into(),
+            channel,
+            first_sample: (i * size) as i64,
+            last: i + 1 == count,
+            language: None,
+            samples: part.to_vec(),
+        };
+        samples.chunks(size).enumerate().map(block).collect()
+    }
+
+    fn item(block: AudioBlock) -> Item {
+        Item::Batch(Table::Audio, block.into_batch().unwrap())
+    }
+
+    fn run(items: Vec<Item>) -> Kept {
+        let mut kept = Kept::default();
+        stage().run(&mut items.into_iter(), &mut kept).unwrap();
+        kept
+    }
+
+    #[test]
+    fn rows_stand_in_order_whatever_order_the_sound_came_in() {
+        let voice = ggml::voice(40);
+        let mut queues: Vec<Vec<AudioBlock>> = [("b", 0), ("b", 1), ("a", 1), ("a", 0)]
+            .into_iter()
+            .enumerate()
+            .map(|(i, (call, channel))| blocks(call, channel, &voice[i * 1000..], 16_000))
+            .collect();
+        let one_by_one = run(queues.iter().flatten().cloned().map(item).collect());
+        let mut mixed = Vec::new();
+        while queues.iter().any(|q| !q.is_empty()) {
+            for queue in &mut queues {
+                if !queue.is_empty() {
+                    mixed.push(item(queue.remove(0)));
+                }
+            }
+        }
+        let mixed = run(mixed);
+        assert_eq!(one_by_one.rows, mixed.rows);
+        assert!(mixed.failures.is_empty() && mixed.rows.len() >= 12, "{} rows", mixed.rows.len());
+        let place = |s: &Segment| (s.call_id.clone(), s.channel, s.segment_index);
+        assert!(mixed.rows.windows(2).all(|pair| place(&pair[0]) < place(&pair[1])));
+        assert!(mixed.rows.iter().filter(|s| s.segment_index == 0).count() == 4);
+        for pair in mixed.rows.windows(2) {
+            let same = (&pair[0].call_id, pair[0].channel) == (&pair[1].call_id, pair[1].channel);
+            assert!(!same || pair[0].end_ms <= pair[1].start_ms);
+        }
+        let first = &mixed.rows[0];
+        assert_eq!((first.engine.as_str(), first.language.as_deref()), ("moonshine/parrot-en", Some("en")));
+        assert!(first.text.starts_with("sound of ") && first.words.len() == 3);
+        assert_eq!((first.start_ms, first.end_ms), (first.words[0].start_ms, first.words[2].end_ms));
+        assert_eq!(first.words[0].probability, 0.819);
+    }
+
+    #[test]
+    fn one_call_breaks_down_and_the_others_go_on() {
+        let voice = ggml::voice(10);
+        let top = voice.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+        let loud: Vec<f32> = voice.iter().map(|x| x * 0.95 / top).collect();
+        let items = [("a", &voice), ("b", &loud), ("c", &voice)]
+            .into_iter()
+            .flat_map(|(call, samples)| blocks(call, 0, samples, 50_000))
+            .map(item)
+            .collect();
+        let kept = run(items);
+        assert_eq!(kept.failures.len(), 1);
+        assert_eq!((kept.failures[0].call_id.as_str(), kept.failures[0].kind), ("b", FailureKind::Internal));
+        assert!(kept.rows.iter().all(|s| s.call_id != "b"));
+        assert!(["a", "c"].iter().all(|call| kept.rows.iter().any(|s| s.call_id == *call)));
+    }
+
+    #[test]
+    fn a_call_given_up_before_leaves_nothing_behind() {
+        let voice = ggml::voice(10);
+        let mut items: Vec<Item> = blocks("a", 0, &voice, 50_000).into_iter().map(item).collect();
+        items.insert(2, Item::Failed("a".into()));
+        items.extend(blocks("b", 0, &voice, 50_000).into_iter().map(item));
+        let kept = run(items);
+        assert!(kept.failures.is_empty());
+        assert!(!kept.rows.is_empty() && kept.rows.iter().all(|s| s.call_id == "b"));
+    }
+
+    #[test]
+    fn sound_that_does_not_fit_together_is_a_failure_that_says_so() {
+        let voice = ggml::voice(6);
+        let message = |change: fn(&mut Vec<AudioBlock>)| {
+            let mut blocks = blocks("7", 1, &voice, 16_000);
+            change(&mut blocks);
+            let kept = run(blocks.into_iter().map(item).collect());
+            assert!(kept.rows.is_empty());
+            kept.failures[0].message.clone()
+        };
+        let gap = message(|blocks| drop(blocks.remove(1)));
+        assert_eq!(gap, "call 7: the sound of channel 1 jumps to sample 32000, and 16000 would be next");
+        let more = message(|blocks| blocks[2].last = true);
+        assert_eq!(more, "call 7: the sound of channel 1 goes on after its last block, at sample 48000");
+        let short = message(|blocks| drop(blocks.pop()));
+        assert_eq!(short, "call 7: the sound of channel 1 ends without its last block");
+    }
+
+    #[test]
+    fn the_first_model_that_speaks_the_language_is_taken() {
+        let spec = |name: &str, languages: &[&str]| EngineSpec {
+            engine: inference::Engine::WhisperCpp,
+            model: ModelId { name: name.into(), sha256: String::new() },
+            folder: PathBuf::new(),
+            languages: languages.iter().map(|&l| l.to_owned()).collect(),
+        };
+        let models = vec![spec("small", &["en"]), spec("large", &["en", "de", "yue"])];
+        let engines: Vec<Box<dyn Engine>> = vec![Box::new(Parrot), Box::new(Parrot)];
+        let stage = Transcribe::with_engines(TranscribeConfig::default(), models, engines).unwrap();
+        let chosen = |language| stage.choose("7", language).map(|(at, language)| (at, language.to_string()));
+        assert_eq!(chosen(None), Ok((0, "en".into())));
+        assert_eq!(chosen(Some("EN-us")), Ok((0, "en".into())));
+        assert_eq!(chosen(Some("de_AT")), Ok((1, "de".into())));
+        assert_eq!(chosen(Some("yue-Hant-HK")), Ok((1, "yue".into())));
+        let failure = chosen(Some("fr-CA")).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Model);
+        for part in ["call 7", "\"fr-CA\"", "small (en)", "large (en, de, yue)", "nightcall models pull whisper-tiny"] {
+            assert!(failure.message.contains(part), "{}", failure.message);
+        }
+    }
+}
