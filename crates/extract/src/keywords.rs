@@ -1,0 +1,185 @@
+//! From what is found in the turns to the rows of `keywords`.
+
+use crate::{
+    amounts, dates,
+    keyphrases::{self, Candidate},
+    numbers,
+    text::Text,
+    trackers::Trackers,
+};
+use chrono::NaiveDate;
+use inference::cosine;
+use schema::{Evidence, Keyword, Turn};
+use std::{collections::HashSet, ops::Range};
+
+/// The texts of one call that an encoder is asked for: its candidates, then its turns.
+pub(crate) struct Ask<'a> {
+    texts: Vec<Text<'a>>,
+    candidates: Vec<Candidate>,
+}
+
+impl<'a> Ask<'a> {
+    /// Finds the candidates of some texts; `names` (lower case) are no part of any.
+    pub fn new(texts: impl Iterator<Item = &'a str>, names: &HashSet<String>) -> Self {
+        let texts: Vec<Text<'a>> = texts.map(Text::new).collect();
+        let candidates = keyphrases::candidates(&texts, names);
+        Self { texts, candidates }
+    }
+
+    /// What to embed.
+    pub fn texts(&self) -> impl Iterator<Item = String> {
+        let phrases = self.candidates.iter().map(|c| c.phrase.clone());
+        phrases.chain(self.texts.iter().map(|text| text.raw.to_owned()))
+    }
+
+    pub fn len(&self) -> usize {
+        self.candidates.len() + self.texts.len()
+    }
+
+    /// The best phrases with their scores. `vectors` are those of [`Ask::texts`], or none.
+    pub fn choose(&self, vectors: Option<&[Vec<f32>]>, count: usize, diversity: f32) -> Vec<(&Candidate, f32)> {
+        let chosen = if let Some(vectors) = vectors {
+            let (phrases, turns) = vectors.split_at(self.candidates.len());
+            // The call is the mean of its turns, each as heavy as it is long.
+            let mut call = vec![0.0f32; turns.first().map_or(0, Vec::len)];
+            for (vector, text) in turns.iter().zip(&self.texts) {
+                let words = text.tokens.iter().filter(|t| t.is_word).count() as f32;
+                call.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x * words);
+            }
+            let similarity: Vec<f32> = phrases.iter().map(|phrase| cosine(phrase, &call)).collect();
+            let between = |a: usize, b: usize| cosine(&phrases[a], &phrases[b]).max(0.0);
+            keyphrases::choose(&self.candidates, Some(&similarity), &between, count, diversity)
+        } else {
+            let between = |a: usize, b: usize| keyphrases::shared(&self.candidates[a], &self.candidates[b]);
+            keyphrases::choose(&self.candidates, None, &between, count, diversity)
+        };
+        chosen.into_iter().map(|(i, score)| (&self.candidates[i], score)).collect()
+    }
+}
+
+/// A phrase on its way to a row.
+struct Entry {
+    phrase: String,
+    tracker: Option<String>,
+    score: Option<f32>,
+    mentions: Vec<(usize, Range<usize>)>,
+}
+
+/// The rows of one call: keyphrases by score, then trackers, money, percentages and dates in the order of their first mention.
+pub(crate) fn rows(
+    call_id: &str,
+    turns: &[Turn],
+    day: Option<NaiveDate>,
+    trackers: &Trackers,
+    ask: &Ask<'_>,
+    chosen: Vec<(&Candidate, f32)>,
+) -> Vec<Keyword> {
+    let texts = &ask.texts;
+    let mut rows = Vec::new();
+    for (candidate, score) in chosen {
+        let entry = Entry {
+            phrase: candidate.phrase.clone(),
+            tracker: None,
+            score: Some(score),
+            mentions: candidate.mentions.clone(),
+        };
+        rows.push(row(call_id, turns, texts, "keyphrase", entry, 1));
+    }
+    let mut tracked = Group::default();
+    let (mut money, mut percent, mut dated) = (Group::default(), Group::default(), Group::default());
+    for (nth, text) in texts.iter().enumerate() {
+        for mention in trackers.find(text) {
+            let (tracker, phrase) = trackers.phrase(&mention);
+            tracked.add(phrase, Some(tracker), (nth, mention.tokens));
+        }
+        let numbers = numbers::find(&text.tokens);
+        for tokens in amounts::money(text, &numbers) {
+            money.add(text.slice(tokens.clone()), None, (nth, tokens));
+        }
+        for tokens in amounts::percent(text, &numbers) {
+            percent.add(text.slice(tokens.clone()), None, (nth, tokens));
+        }
+        for sentence in text.sentences() {
+            let found = dates::find(&sentence, day).into_iter().filter(|date| date.dated);
+            for tokens in found.filter_map(|date| sentence.tokens(date.at)) {
+                dated.add(text.slice(tokens.clone()), None, (nth, tokens));
+            }
+        }
+    }
+    for (kind, group) in [("tracker", tracked), ("money", money), ("percent", percent), ("date", dated)] {
+        let most = group.0.iter().map(|(_, entry)| entry.mentions.len()).max().unwrap_or(1);
+        rows.extend(group.0.into_iter().map(|(_, entry)| row(call_id, turns, texts, kind, entry, most)));
+    }
+    rows
+}
+
+/// Entries in the order of their first mention; the same words in any case are one.
+#[derive(Default)]
+struct Group(Vec<((Option<String>, String), Entry)>);
+
+impl Group {
+    fn add(&mut self, phrase: &str, tracker: Option<&str>, mention: (usize, Range<usize>)) {
+        let key = (tracker.map(str::to_owned), phrase.to_lowercase());
+        if let Some((_, entry)) = self.0.iter_mut().find(|(k, _)| *k == key) {
+            entry.mentions.push(mention);
+        } else {
+            let entry =
+                Entry { phrase: phrase.to_owned(), tracker: key.0.clone(), score: None, mentions: vec![mention] };
+            self.0.push((key, entry));
+        }
+    }
+}
+
+/// Outside keyphrases a phrase weighs as much as its share of the mentions of the most mentioned one of its kind.
+fn row(call_id: &str, turns: &[Turn], texts: &[Text<'_>], kind: &str, entry: Entry, most: usize) -> Keyword {
+    let score = entry.score.unwrap_or(entry.mentions.len() as f32 / most as f32);
+    let first_ms = entry.mentions.iter().map(|(nth, tokens)| start_ms(&turns[*nth], &texts[*nth], tokens)).min();
+    Keyword {
+        call_id: call_id.to_owned(),
+        phrase: entry.phrase,
+        kind: kind.to_owned(),
+        tracker: entry.tracker,
+        score: (score * 1000.0).round() / 1000.0,
+        mention_count: entry.mentions.len() as i32,
+        first_ms: first_ms.unwrap_or(0),
+        evidence: entry
+            .mentions
+            .iter()
+            .map(|(nth, tokens)| {
+                let chars = texts[*nth].chars(tokens.clone());
+                let turn_index = turns[*nth].turn_index;
+                Evidence { turn_index, char_start: chars.start as i32, char_end: chars.end as i32 }
+            })
+            .collect(),
+    }
+}
+
+/// When the first of some tokens is said: the start of its word where the turn's words follow its text, else a place between
+/// the turn's start and end in proportion to the characters before it.
+fn start_ms(turn: &Turn, text: &Text<'_>, tokens: &Range<usize>) -> i64 {
+    let Some(token) = text.tokens.get(tokens.start) else { return turn.start_ms };
+    let mut from = 0;
+    for word in &turn.words {
+        let said = word.text.trim();
+        let Some(at) = turn.text.get(from..).and_then(|rest| rest.find(said)) else { break };
+        from += at + said.len();
+        if from > token.bytes.start {
+            return word.start_ms;
+        }
+    }
+    let all = turn.text.len().max(1) as f64;
+    turn.start_ms + ((turn.end_ms - turn.start_ms) as f64 * token.bytes.start as f64 / all).round() as i64
+}
+
+/// Keyphrases of plain texts, best first: for `eval keywords`. Without an encoder, statistics alone decide.
+pub fn keyphrases(
+    texts: &[&str],
+    encoder: Option<&inference::SentenceEncoder>,
+    count: usize,
+    diversity: f32,
+) -> Result<Vec<(String, f32)>, inference::InferenceError> {
+    let ask = Ask::new(texts.iter().copied(), &HashSet::new());
+    let vectors = encoder.map(|encoder| encoder.embed(&ask.texts().collect::<Vec<_>>())).transpose()?;
+    let chosen = ask.choose(vectors.as_deref(), count, diversity);
+    Ok(chosen.into_iter().map(|(candidate, score)| (candidate.phrase.clone(), score)).collect())
+}

@@ -1,0 +1,428 @@
+//! Follow-ups and keywords, seen from outside.
+
+#![allow(clippy::unwrap_used)]
+
+use arrow::array::RecordBatch;
+use extract::{Extract, ExtractConfig, ExtractError, TrackerConfig, Utterance, follow_ups, keyphrases};
+use proptest::prelude::*;
+use schema::{
+    Call, CallFailure, FollowUp, Item, Keyword, Participant, Row, Sink, Stage, StageError, Table, Turn, Word,
+    from_batch, to_batch,
+};
+use serde_json::Value;
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+mod sets;
+
+pub(crate) fn folder(relative: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(relative)
+}
+
+/// What one turn of an agent, answered by a customer's "okay", holds.
+fn said(text: &str) -> Vec<FollowUp> {
+    let turns =
+        [Utterance { turn_index: 0, role: "agent", text }, Utterance { turn_index: 1, role: "customer", text: "Hm." }];
+    follow_ups("a", &turns, "2026-03-03".parse().ok(), 0.5)
+}
+
+#[test]
+fn commitments_requests_and_meetings() {
+    let table = [
+        // said, action, owner, kind, day
+        (
+            "We will refund you the full amount within five business days.",
+            "refund you the full amount",
+            "agent",
+            "commitment",
+            "03-10",
+        ),
+        (
+            "Let me check with billing and call you back tomorrow",
+            "check with billing and call you back",
+            "agent",
+            "commitment",
+            "03-04",
+        ),
+        ("we can have that over to you by friday", "have that over to you", "agent", "commitment", "03-06"),
+        (
+            "By the end of the week I'll have someone from dispatch ring you.",
+            "have someone from dispatch ring you",
+            "agent",
+            "commitment",
+            "03-06",
+        ),
+        (
+            "I'm going to forward your complaint to the regional manager",
+            "forward your complaint to the regional manager",
+            "agent",
+            "commitment",
+            "",
+        ),
+        ("Our technician will visit you on Monday morning.", "visit you", "agent", "commitment", "03-09"),
+        (
+            "I'll be sending you the tracking number this evening.",
+            "send you the tracking number",
+            "agent",
+            "commitment",
+            "03-03",
+        ),
+        ("what I'll do is I'll email you the forms", "email you the forms", "agent", "commitment", ""),
+        ("You'll have the replacement by next Wednesday.", "deliver the replacement", "agent", "commitment", "03-11"),
+        ("Could you email me the invoice?", "email me the invoice", "customer", "request", ""),
+        (
+            "Please return the signed copy by the twentieth of March.",
+            "return the signed copy",
+            "customer",
+            "request",
+            "03-20",
+        ),
+        ("I was wondering if you could forward me the minutes", "forward me the minutes", "customer", "request", ""),
+        (
+            "We need you to upload the documents by Thursday, otherwise we cannot start.",
+            "upload the documents",
+            "customer",
+            "request",
+            "03-05",
+        ),
+        (
+            "Would you mind sending us the floor plan by tomorrow?",
+            "send us the floor plan",
+            "customer",
+            "request",
+            "03-04",
+        ),
+        (
+            "It would be great if you could review the draft before Friday.",
+            "review the draft",
+            "customer",
+            "request",
+            "03-06",
+        ),
+        ("Send me your number by email.", "Send me your number by email", "customer", "request", ""),
+        ("Let's catch up again next Tuesday at two.", "catch up again", "agent", "meeting", "03-10"),
+        (
+            "I'll put thirty minutes on the calendar for Thursday.",
+            "put thirty minutes on the calendar",
+            "agent",
+            "meeting",
+            "03-05",
+        ),
+        ("lets schedule a demo for the twelfth of march", "schedule a demo", "agent", "meeting", "03-12"),
+    ];
+    for (text, action, owner, kind, day) in table {
+        let found = said(text);
+        let row = found.first().unwrap_or_else(|| panic!("nothing in: {text}"));
+        let date = row.due_date.map_or(String::new(), |date| date.to_string()[5..].to_owned());
+        let got = (row.action.as_str(), row.owner_role.as_deref(), row.kind.as_str(), date.as_str());
+        assert_eq!(got, (action, Some(owner), kind, day), "{text}");
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_no_follow_up() {
+    for text in [
+        "I'll be happy to help you with that.",
+        "Let me see, I'll be honest with you.",
+        "Could you repeat that? Can you hear me?",
+        "Can you give me your account number, please?",
+        "Could you please hold the line for a moment?",
+        "I won't send anything before you sign.",
+        "I would send it if I could.",
+        "If you renew today, I'll give you a discount of ten percent.",
+        "I sent you the invoice last week and he called you on Friday.",
+        "How can I help you? What can I do for you?",
+        "When will you send the report?",
+        "Thank you for calling, have a nice day, talk to you soon.",
+        "I can see the problem, one moment.",
+        "I'll put you through to my colleague now.",
+        "We'll see. I'll think about it.",
+        "Can you tell me what it costs?",
+        "You can pay by card or by bank transfer.",
+        "I feel ill today, well, it happens.",
+        "Yes. Okay. No.",
+        "",
+    ] {
+        assert_eq!(said(text), [], "{text}");
+    }
+}
+
+#[test]
+fn a_promise_answers_a_request() {
+    let turns = [
+        Utterance { turn_index: 3, role: "customer", text: "Could you send me the list of open items by Thursday?" },
+        Utterance { turn_index: 4, role: "agent", text: "No problem, I'll send it by Wednesday." },
+        Utterance { turn_index: 5, role: "customer", text: "And please copy my manager." },
+        Utterance { turn_index: 6, role: "agent", text: "Sure, I'll do that." },
+        Utterance { turn_index: 7, role: "agent", text: "Let's have a call about it." },
+        Utterance { turn_index: 8, role: "customer", text: "Next Friday works for me." },
+        Utterance { turn_index: 9, role: "agent", text: "Shall I book the room?" },
+        Utterance { turn_index: 10, role: "customer", text: "Yes, please." },
+    ];
+    let found = follow_ups("a", &turns, "2026-03-03".parse().ok(), 0.5);
+    let rows: Vec<(&str, &str, Option<&str>, usize)> =
+        found.iter().map(|f| (f.action.as_str(), f.kind.as_str(), f.due_text.as_deref(), f.evidence.len())).collect();
+    // Two days are two rows; what is promised as asked is one.
+    assert_eq!(
+        rows,
+        [
+            ("send me the list of open items", "request", Some("by Thursday"), 1),
+            ("send it", "commitment", Some("by Wednesday"), 1),
+            ("copy my manager", "request", None, 2),
+            ("have a call about it", "meeting", Some("Next Friday"), 2),
+            ("book the room", "commitment", None, 1),
+        ]
+    );
+    assert!(found.iter().all(|f| f.owner_role.as_deref() == Some("agent")));
+    assert_eq!(found[3].due_date.map(|d| d.to_string()).as_deref(), Some("2026-03-13"));
+}
+
+#[derive(Default)]
+struct Collect {
+    batches: Vec<(Table, RecordBatch)>,
+    failures: Vec<CallFailure>,
+}
+
+impl Sink for Collect {
+    fn batch(&mut self, table: Table, batch: RecordBatch) -> Result<(), StageError> {
+        self.batches.push((table, batch));
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: CallFailure) -> Result<(), StageError> {
+        self.failures.push(failure);
+        Ok(())
+    }
+}
+
+impl Collect {
+    fn rows<T: Row>(&self) -> Vec<T> {
+        self.batches.iter().filter(|(t, _)| *t == T::TABLE).flat_map(|(_, b)| from_batch::<T>(b).unwrap()).collect()
+    }
+}
+
+fn call(id: &str) -> Call {
+    let participant = |role: &str, name: &str| Participant {
+        participant_id: role.into(),
+        channel: None,
+        role: Some(role.into()),
+        name: Some(name.into()),
+        person_id: None,
+        consent: "granted".into(),
+    };
+    Call {
+        call_id: id.into(),
+        source_uri: "a.wav".into(),
+        content_sha256: None,
+        container: None,
+        codec: None,
+        duration_ms: Some(20_000),
+        sample_rate_hz: None,
+        channel_count: None,
+        started_at: "2026-03-03T23:30:00Z".parse().ok(),
+        direction: None,
+        language: None,
+        participants: vec![participant("agent", "Ines Okafor"), participant("customer", "Leo Marsh")],
+        crm: std::collections::BTreeMap::new(),
+        status: "ready".into(),
+        status_reason: None,
+    }
+}
+
+fn turn(id: &str, index: i32, role: &str, text: &str) -> Turn {
+    let start_ms = i64::from(index) * 5000;
+    let words = text.split_whitespace().enumerate().map(|(i, word)| Word {
+        text: word.into(),
+        start_ms: start_ms + 100 * i as i64,
+        end_ms: start_ms + 100 * i as i64 + 90,
+        probability: 0.9,
+    });
+    Turn {
+        call_id: id.into(),
+        turn_index: index,
+        channel: 0,
+        speaker: role.into(),
+        role: Some(role.into()),
+        start_ms,
+        end_ms: start_ms + 4000,
+        text: text.into(),
+        overlap_ms: 0,
+        pause_before_ms: 0,
+        words: words.collect(),
+    }
+}
+
+fn run(calls: &[Call], turns: &[Turn]) -> Collect {
+    let trackers = vec![
+        TrackerConfig { name: "competitor".into(), phrases: vec!["Salesforce".into(), "Big Rival".into()] },
+        TrackerConfig { name: "price".into(), phrases: vec!["price".into()] },
+    ];
+    let mut items = Vec::new();
+    if !calls.is_empty() {
+        items.push(Item::Batch(Table::Calls, to_batch(calls).unwrap()));
+    }
+    if !turns.is_empty() {
+        items.push(Item::Batch(Table::Turns, to_batch(turns).unwrap()));
+    }
+    let mut out = Collect::default();
+    let mut stage = Extract::without_encoder(ExtractConfig { trackers, ..ExtractConfig::default() }).unwrap();
+    stage.run(&mut items.into_iter(), &mut out).unwrap();
+    out
+}
+
+#[test]
+fn the_stage_writes_both_tables() {
+    let turns = [
+        turn("a", 0, "customer", "BIG  rival has a better price, \u{20ac}1,200 and ten percent off until Friday."),
+        turn(
+            "a",
+            1,
+            "agent",
+            "I see. I'll send you our loyalty programme tomorrow, Leo. The loyalty programme beats salesforce's price.",
+        ),
+    ];
+    let out = run(&[call("a")], &turns);
+    assert!(out.failures.is_empty());
+    let found = out.rows::<FollowUp>();
+    assert_eq!(found.len(), 1);
+    let row = &found[0];
+    assert_eq!((row.owner_role.as_deref(), row.owner_name.as_deref()), (Some("agent"), Some("Ines Okafor")));
+    assert_eq!(row.due_date.map(|d| d.to_string()).as_deref(), Some("2026-03-04"));
+
+    let keywords = out.rows::<Keyword>();
+    let of = |kind: &str| -> Vec<(&str, i32, i64)> {
+        keywords.iter().filter(|k| k.kind == kind).map(|k| (k.phrase.as_str(), k.mention_count, k.first_ms)).collect()
+    };
+    assert_eq!(of("tracker"), [("Big Rival", 1, 0), ("price", 2, 500), ("Salesforce", 1, 6400)]);
+    assert_eq!(of("money"), [("\u{20ac}1,200", 1, 600)]);
+    assert_eq!(of("percent"), [("ten percent", 1, 800)]);
+    assert_eq!(of("date"), [("until Friday", 1, 1100), ("tomorrow", 1, 5800)]);
+    let keyphrases = of("keyphrase");
+    assert!(keyphrases.contains(&("loyalty programme", 2, 5600)), "{keyphrases:?}");
+    assert!(keyphrases.iter().all(|(phrase, ..)| !phrase.contains("Leo")), "{keyphrases:?}");
+    for keyword in &keywords {
+        assert_eq!(keyword.evidence.len() as i32, keyword.mention_count);
+        let place = keyword.evidence[0];
+        let words: String = turns[place.turn_index as usize].text.chars().collect::<Vec<_>>()
+            [place.char_start as usize..place.char_end as usize]
+            .iter()
+            .collect();
+        let plain = |text: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(plain(&words).trim_end_matches("'s"), plain(&keyword.phrase), "{}", keyword.kind);
+    }
+}
+
+#[test]
+fn the_order_of_calls_does_not_matter() {
+    let turns = [
+        turn("b", 0, "agent", "I'll call the warehouse manager tomorrow."),
+        turn("a", 0, "agent", "I'll ask the warehouse."),
+    ];
+    let swapped = [turns[1].clone(), turns[0].clone()];
+    let (one, two) = (run(&[call("a"), call("b")], &turns), run(&[call("b"), call("a")], &swapped));
+    assert_eq!(one.rows::<FollowUp>(), two.rows::<FollowUp>());
+    assert_eq!(one.rows::<Keyword>(), two.rows::<Keyword>());
+    assert_eq!(one.rows::<FollowUp>()[0].call_id, "a");
+    assert!(run(&[], &[]).batches.is_empty());
+    // A call that ingest knows and that nobody spoke in leaves no rows.
+    assert!(run(&[call("a")], &[]).batches.is_empty());
+}
+
+#[test]
+fn a_bad_configuration_is_named() {
+    let config = ExtractConfig { follow_up_min_score: 1.5, ..ExtractConfig::default() };
+    let error = Extract::without_encoder(config).err().unwrap();
+    assert_eq!(error.to_string(), "extract.follow_up_min_score is 1.5; give a number from 0 to 1");
+    let trackers = vec![TrackerConfig { name: "rivals".into(), phrases: vec![" ".into()] }];
+    let error = Extract::without_encoder(ExtractConfig { trackers, ..ExtractConfig::default() }).err().unwrap();
+    assert!(matches!(error, ExtractError::EmptyTracker { .. }), "{error}");
+}
+
+#[test]
+fn a_huge_turn_is_read_in_time() {
+    let text = "i'll send you twenty two reports by friday and could you please call me back ".repeat(4_000);
+    assert!(!said(&text).is_empty());
+    assert!(!keyphrases(&[&text], None, 5, 0.3).unwrap().is_empty());
+}
+
+/// The scripted calls as written, and as a recognizer without punctuation would spell them.
+#[test]
+fn scripted_follow_ups_are_found() {
+    for bare in [false, true] {
+        let (mut all, mut owners, mut days, mut dated, mut rows, mut right) = (0, 0, 0, 0, 0, 0);
+        let mut files: Vec<_> = fs::read_dir(folder("fixtures/scripts")).unwrap().map(|f| f.unwrap().path()).collect();
+        files.sort();
+        for file in files {
+            let script: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+            if script["language"] != "en" {
+                continue;
+            }
+            let spelling = |text: &str| {
+                let plain = text.to_lowercase().replace(['.', ',', '?', '!', '\''], "").replace('-', " ");
+                if bare { plain } else { text.to_owned() }
+            };
+            let turns = script["turns"].as_array().unwrap();
+            let texts: Vec<String> = turns.iter().map(|t| spelling(t["text"].as_str().unwrap())).collect();
+            let said: Vec<Utterance<'_>> = turns
+                .iter()
+                .zip(&texts)
+                .enumerate()
+                .map(|(i, (t, text))| Utterance { turn_index: i as i32, role: t["role"].as_str().unwrap(), text })
+                .collect();
+            let found = follow_ups("a", &said, script["started_at"].as_str().unwrap()[..10].parse().ok(), 0.5);
+            let scripted = script["follow_ups"].as_array().unwrap();
+            let is = |f: &FollowUp, s: &Value| {
+                f.owner_role.as_deref() == s["owner_role"].as_str()
+                    && f.evidence.iter().any(|e| Some(i64::from(e.turn_index)) == s["turn"].as_i64())
+            };
+            for s in scripted {
+                let date = s["due_date"].as_str();
+                let hits: Vec<&FollowUp> = found.iter().filter(|f| is(f, s)).collect();
+                all += 1;
+                owners += usize::from(!hits.is_empty());
+                dated += usize::from(date.is_some());
+                days += usize::from(
+                    date.is_some() && hits.iter().any(|f| f.due_date.map(|d| d.to_string()).as_deref() == date),
+                );
+            }
+            rows += found.len();
+            right += found.iter().filter(|f| scripted.iter().any(|s| is(f, s))).count();
+        }
+        eprintln!("bare {bare}: {owners} of {all} scripted, {right} of {rows} rows, {days} of {dated} days");
+        assert!(owners * 10 >= all * 9 && right * 10 >= rows * 9 && days * 10 >= dated * 9);
+    }
+}
+
+fn speech() -> impl Strategy<Value = String> {
+    let words = "I'll|ill|we|will|could you|please|send|email|it|you|me|the quote|by|on|next|friday|the end of|month|within|two|weeks|\
+        twenty|first|third|march|may|let's|meet|at|ten|,|.|?|$|1,200|15%|percent|dollars|and|if|um|\u{2019}|é|😀|in|a|half|o'clock|\
+        million|99999999999|0|-|tomorrow|shall|i|call|back|\u{0}|ß|İ"
+        .replace(['\n', '\t'], "");
+    let words: Vec<String> = words.split('|').map(|w| w.trim().to_owned()).collect();
+    prop_oneof![
+        proptest::collection::vec(proptest::sample::select(words), 0..40).prop_map(|words| words.join(" ")),
+        "\\PC{0,120}",
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read(first in speech(), second in speech()) {
+        let turns = [turn("a", 0, "agent", &first), turn("a", 1, "customer", &second)];
+        let out = run(&[call("a")], &turns);
+        prop_assert!(out.failures.is_empty());
+        let lengths: Vec<i32> = turns.iter().map(|t| t.text.chars().count() as i32).collect();
+        let inside = |e: &schema::Evidence| e.char_start >= 0 && e.char_start < e.char_end && e.char_end <= lengths[e.turn_index as usize];
+        for row in out.rows::<FollowUp>() {
+            prop_assert!(!row.evidence.is_empty() && row.evidence.iter().all(inside), "{row:?}");
+            prop_assert!(!row.action.is_empty() && (0.5..=1.0).contains(&row.score));
+        }
+        let mut seen = BTreeSet::new();
+        for row in out.rows::<Keyword>() {
+            prop_assert!(!row.evidence.is_empty() && row.evidence.iter().all(inside), "{row:?}");
+            prop_assert!((0.0..=1.0).contains(&row.score) && !row.phrase.is_empty());
+            prop_assert!(seen.insert((row.kind, row.tracker, row.phrase)));
+        }
+    }
+}

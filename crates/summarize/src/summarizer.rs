@@ -1,0 +1,251 @@
+//! From turns to points.
+
+use crate::{
+    SummarizeConfig,
+    compress::compress,
+    cues::Cues,
+    drafts::{Draft, Sentence, drafts, kind, quality, says},
+    select::{Candidate, LEAST_GAIN, Limits, PointKind, Target, choose},
+    sentences::{Token, sentences, tokens},
+};
+use inference::{InferenceError, SentenceEncoder};
+use rayon::prelude::*;
+use schema::Word;
+use std::{ops::Range, sync::Arc};
+
+/// What is said about a call whose topics are not known is taken in parts of so many words.
+const PART_WORDS: usize = 120;
+
+/// One turn of a dialogue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    /// agent, customer or any other name of the side; none where unknown.
+    pub role: Option<String>,
+    /// What was said.
+    pub text: String,
+    /// The words with their times, where they are known: pauses help where the text has no marks.
+    pub words: Vec<Word>,
+}
+
+/// What is summarised.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dialogue {
+    /// The turns.
+    pub lines: Vec<Line>,
+    /// The topics, as ranges of turns; may be empty.
+    pub topics: Vec<Range<usize>>,
+    /// Words of the summary, in place of what the configuration says: filled as far as sentences fit.
+    pub max_words: Option<usize>,
+}
+
+/// A point of a summary: a sentence, two of a turn that follow each other, or a question and its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// What it is in the summary.
+    pub kind: PointKind,
+    /// What was said, in the order of the call; at least one.
+    pub parts: Vec<Part>,
+    /// Share of the call's content that is like it, 0..1, rounded to thousandths.
+    pub score: f32,
+}
+
+/// Consecutive sentences of one turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The turn.
+    pub turn: usize,
+    /// Where they stand in the turn's text, in Unicode scalars.
+    pub chars: Range<usize>,
+    /// The sentences, lightly compressed.
+    pub text: String,
+}
+
+impl Point {
+    /// The point said with the speakers' roles: "Customer: Is it late? Agent: By two days."; where a role is unknown, the
+    /// words alone.
+    pub fn said(&self, lines: &[Line]) -> String {
+        let part = |part: &Part| {
+            let mut role = lines.get(part.turn).and_then(|l| l.role.as_deref()).unwrap_or_default().chars();
+            match role.next() {
+                Some(first) => format!("{}{}: {}", first.to_uppercase(), role.as_str(), part.text),
+                None => part.text.clone(),
+            }
+        };
+        self.parts.iter().map(part).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The turn that the point is taken from: that of the answer, where it is a question and its answer.
+    pub fn turn(&self) -> usize {
+        self.parts.last().map_or(0, |p| p.turn)
+    }
+}
+
+/// Writes extractive summaries. Shared between threads; the same dialogues give the same points.
+pub struct Summarizer {
+    config: SummarizeConfig,
+    encoder: Arc<SentenceEncoder>,
+}
+
+struct Prepared {
+    sentences: Vec<Sentence>,
+    targets: Vec<usize>,
+    drafts: Vec<Draft>,
+}
+
+impl Summarizer {
+    /// A summarizer that embeds sentences with `encoder`.
+    pub fn new(config: SummarizeConfig, encoder: Arc<SentenceEncoder>) -> Self {
+        Self { config, encoder }
+    }
+
+    /// The points of each dialogue, by kind and then in the order of the call. The sentences of all dialogues are
+    /// embedded together.
+    pub fn summarize(&self, dialogues: &[Dialogue]) -> Result<Vec<Vec<Point>>, InferenceError> {
+        let prepared: Vec<Prepared> = dialogues.par_iter().map(|d| self.prepare(d)).collect();
+        let texts: Vec<&str> = prepared
+            .iter()
+            .flat_map(|p| {
+                p.targets.iter().map(|&t| p.sentences[t].text.as_str()).chain(p.drafts.iter().map(|d| d.text.as_str()))
+            })
+            .collect();
+        let mut vectors = self.encoder.embed(&texts)?.into_iter();
+        let vectors: Vec<Vec<Vec<f32>>> =
+            prepared.iter().map(|p| vectors.by_ref().take(p.targets.len() + p.drafts.len()).collect()).collect();
+        Ok(dialogues
+            .par_iter()
+            .zip(prepared)
+            .zip(vectors)
+            .map(|((dialogue, prepared), vectors)| self.points(dialogue, &prepared, vectors))
+            .collect())
+    }
+
+    fn prepare(&self, dialogue: &Dialogue) -> Prepared {
+        let mut found: Vec<Sentence> = Vec::new();
+        let mut before = 0;
+        for (turn, line) in dialogue.lines.iter().enumerate() {
+            let tokens = tokens(&line.text, &line.words);
+            for part in sentences(&tokens, self.config.max_sentence_words) {
+                let tokens = &tokens[part];
+                let text = tokens.iter().map(|t| t.text).collect::<Vec<_>>().join(" ");
+                let words = tokens.iter().filter(|t: &&Token<'_>| t.is_word()).count();
+                let chars = tokens[0].chars.start..tokens[tokens.len() - 1].chars.end;
+                let role = line.role.clone();
+                found.push(Sentence { turn, role, chars, cues: Cues::of(&text), text, words, before });
+                before += words;
+            }
+        }
+        let targets: Vec<usize> = (0..found.len()).filter(|&i| says(&found[i], 2)).collect();
+        let drafts = drafts(&found);
+        Prepared { sentences: found, targets, drafts }
+    }
+
+    fn points(&self, dialogue: &Dialogue, prepared: &Prepared, vectors: Vec<Vec<f32>>) -> Vec<Point> {
+        let sentences = &prepared.sentences;
+        let all_words = sentences.last().map_or(0, |s| s.before + s.words);
+        let part = |s: &Sentence| {
+            if dialogue.topics.is_empty() {
+                s.before / PART_WORDS
+            } else {
+                dialogue.topics.iter().position(|t| t.contains(&s.turn)).unwrap_or(dialogue.topics.len())
+            }
+        };
+        let mut vectors = vectors.into_iter();
+        let targets: Vec<Target> = prepared
+            .targets
+            .iter()
+            .zip(vectors.by_ref())
+            .map(|(&i, vector)| Target { vector, words: sentences[i].words, part: part(&sentences[i]) })
+            .collect();
+        let candidates: Vec<Candidate> = prepared
+            .drafts
+            .iter()
+            .zip(vectors)
+            .map(|(draft, vector)| {
+                let (first, last) =
+                    (&sentences[draft.sentences[0]], &sentences[draft.sentences[draft.sentences.len() - 1]]);
+                let words = draft.sentences.iter().map(|&i| sentences[i].words).sum();
+                let role = dialogue.lines[last.turn].role.as_deref();
+                let (kind, clarity) = kind(&draft.cues, role, first.before, all_words);
+                Candidate {
+                    sentences: draft.sentences.clone(),
+                    words,
+                    vector,
+                    kind,
+                    clarity,
+                    information: draft.cues.information,
+                    quality: quality(&draft.cues, words) * draft.alone,
+                    part: part(first),
+                }
+            })
+            .collect();
+        let by_share =
+            ((all_words as f32 * self.config.share) as usize).max(self.config.min_words).min(self.config.max_words);
+        let limits = Limits {
+            points: self.config.max_points,
+            words: dialogue.max_words.unwrap_or(by_share),
+            next_steps: self.config.max_next_steps,
+            // Who asks for so many words gets as many as there are sentences for.
+            least_gain: if dialogue.max_words.is_some() { 0.0 } else { LEAST_GAIN },
+        };
+        let chosen = choose(&targets, &candidates, limits);
+
+        let of = |c: &Candidate| sentences[c.sentences[0]].turn;
+        let reasons = chosen.iter().map(|c| &candidates[c.candidate]).filter(|c| c.kind == PointKind::Reason);
+        let reason = reasons.max_by(|a, b| a.clarity.total_cmp(&b.clarity).then(of(b).cmp(&of(a)))).map(of);
+        let mut points: Vec<(Point, &[usize])> = chosen
+            .iter()
+            .map(|c| {
+                let candidate = &candidates[c.candidate];
+                // One turn gives the reason; what sounds like one elsewhere is a topic.
+                let elsewhere = candidate.kind == PointKind::Reason && reason != Some(of(candidate));
+                let point = Point {
+                    kind: if elsewhere { PointKind::Topic } else { candidate.kind },
+                    parts: parts(sentences, &candidate.sentences),
+                    score: (c.covers.clamp(0.0, 1.0) * 1000.0).round() / 1000.0,
+                };
+                (point, candidate.sentences.as_slice())
+            })
+            .collect();
+        points.sort_by_key(|(_, sentences)| sentences[0]);
+        let mut points = join(points);
+        points.sort_by_key(|p| (p.kind, p.parts[0].turn, p.parts[0].chars.start));
+        points
+    }
+}
+
+/// Points in the order of the call, each with its sentences: those of a kind that follow each other in a turn become one.
+fn join(points: Vec<(Point, &[usize])>) -> Vec<Point> {
+    let mut joined: Vec<(Point, usize)> = Vec::new();
+    for (point, sentences) in points {
+        let last = sentences[sentences.len() - 1];
+        if let ([part], Some((before, end))) = (&point.parts[..], joined.last_mut())
+            && *end + 1 == sentences[0]
+            && before.kind == point.kind
+            && let Some(open) = before.parts.last_mut().filter(|open| open.turn == part.turn)
+        {
+            open.chars.end = part.chars.end;
+            open.text = format!("{} {}", open.text, part.text);
+            before.score = before.score.max(point.score);
+            *end = last;
+        } else {
+            joined.push((point, last));
+        }
+    }
+    joined.into_iter().map(|(point, _)| point).collect()
+}
+
+/// The sentences, those of a turn joined.
+fn parts(sentences: &[Sentence], indices: &[usize]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for sentence in indices.iter().map(|&i| &sentences[i]) {
+        let text = compress(&sentence.text);
+        match parts.last_mut() {
+            Some(part) if part.turn == sentence.turn => {
+                part.chars.end = sentence.chars.end;
+                part.text = format!("{} {text}", part.text);
+            }
+            _ => parts.push(Part { turn: sentence.turn, chars: sentence.chars.clone(), text }),
+        }
+    }
+    parts
+}
