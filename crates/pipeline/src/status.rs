@@ -1,0 +1,144 @@
+//! What a store holds: done, stale, failed, refused.
+
+use crate::{
+    PipelineError,
+    graph::Graph,
+    plan::{self, Shard},
+    runner::is_current,
+};
+use schema::{Call, Stage, StageErrorRow, Table};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use store::{Key, Store};
+
+/// How many shards of a stage are in which state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StageStatus {
+    /// The stage.
+    pub stage: String,
+    /// Shards whose tables are those that this pipeline would write.
+    pub done: usize,
+    /// Shards whose tables were made from other inputs, by another configuration, version or model.
+    pub stale: usize,
+    /// Shards whose tables are not there.
+    pub missing: usize,
+    /// Calls that the stage could not finish.
+    pub failed: usize,
+}
+
+/// A call that was refused, or that a stage could not finish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// The call.
+    pub call_id: String,
+    /// The stage.
+    pub stage: String,
+    /// refused, bad_input, model, out_of_memory or internal.
+    pub kind: String,
+    /// Why, and the way out.
+    pub message: String,
+    /// The try that failed, from 1.
+    pub attempt: i32,
+}
+
+/// What a store holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Calls in the store.
+    pub calls: usize,
+    /// Those whose every stage is done.
+    pub done: usize,
+    /// Those that a stage could not finish.
+    pub failed: usize,
+    /// Those that were never opened, for want of consent.
+    pub refused: usize,
+    /// Milliseconds of audio in the calls that are done.
+    pub audio_ms: i64,
+    /// Shards.
+    pub shards: usize,
+    /// Stage by stage, in order.
+    pub stages: Vec<StageStatus>,
+    /// Every refused or failed call, sorted by `call_id`.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Status {
+    /// Reads it off a store, held against these stages.
+    pub fn of(store: &Store, stages: &[Box<dyn Stage>]) -> Result<Self, PipelineError> {
+        let graph = Graph::new(stages)?;
+        let mut status = Self {
+            stages: graph
+                .nodes()
+                .iter()
+                .map(|n| StageStatus { stage: n.name.to_string(), ..StageStatus::default() })
+                .collect(),
+            ..Self::default()
+        };
+        for key in store.list(Table::Calls)? {
+            status.add_shard(store, &graph, &key)?;
+        }
+        for row in store.table::<StageErrorRow>()? {
+            if let Some(stage) = status.stages.iter_mut().find(|s| s.stage == row.stage) {
+                stage.failed += 1;
+            }
+            let StageErrorRow { call_id, stage, kind, message, attempt, .. } = row;
+            status.troubles.push(Trouble { call_id, stage, kind, message, attempt });
+        }
+        status.troubles.sort_by(|a, b| a.call_id.cmp(&b.call_id));
+        let failed: BTreeSet<&str> =
+            status.troubles.iter().filter(|t| t.kind != REFUSED).map(|t| t.call_id.as_str()).collect();
+        status.failed = failed.len();
+        Ok(status)
+    }
+
+    /// One call of a shard `key` of `calls` counts as done when all stages of the shard are and none gave it up.
+    fn add_shard(&mut self, store: &Store, graph: &Graph, key: &Key) -> Result<(), PipelineError> {
+        let calls = store.rows::<Call>(key)?;
+        self.shards += 1;
+        self.calls += calls.len();
+        let inputs = store.stamp(key)?.map(|s| s.inputs).unwrap_or_default();
+        let absent = calls.iter().map(|c| c.call_id.clone()).collect();
+        let shard = Shard { name: key.shard().to_owned(), recordings: Vec::new(), absent };
+        let fingerprints = plan::fingerprints(graph, &shard.inputs(&inputs));
+        let mut all_done = true;
+        let mut given_up = BTreeSet::new();
+        for (node, state) in graph.nodes().iter().zip(&mut self.stages) {
+            let stored = node.outputs.iter().filter(|t| t.stored());
+            let mut there = true;
+            for table in stored {
+                there &= store.stamp(&Key::new(*table, key.shard()))?.is_some();
+            }
+            if is_current(store, key.shard(), &node.outputs, &fingerprints)? {
+                state.done += 1;
+            } else {
+                all_done = false;
+                if there { state.stale += 1 } else { state.missing += 1 }
+            }
+            for row in store.rows::<StageErrorRow>(&Key::errors(key.shard(), node.name))? {
+                given_up.insert(row.call_id);
+            }
+        }
+        for call in calls {
+            match call.status.as_str() {
+                REFUSED => {
+                    self.refused += 1;
+                    self.troubles.push(Trouble {
+                        call_id: call.call_id,
+                        stage: schema::StageName::Ingest.to_string(),
+                        kind: REFUSED.into(),
+                        message: call.status_reason.unwrap_or_default(),
+                        attempt: 1,
+                    });
+                }
+                "ready" if all_done && !given_up.contains(&call.call_id) => {
+                    self.done += 1;
+                    self.audio_ms += call.duration_ms.unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+const REFUSED: &str = "refused";
