@@ -1,0 +1,236 @@
+//! What a user types.
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use pipeline::DeviceChoice;
+use schema::StageName;
+use std::path::PathBuf;
+
+/// Turns stored call recordings into typed insight tables, overnight, on one machine.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Example:\n  nightcall run recordings/ --calls calls.csv --store store\n  nightcall show 8812 --store store"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Common {
+    /// Say more (models, shards, times)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Folder of the models [default: the user's cache folder, nightcall/models]
+    #[arg(long, global = true, env = "NIGHTCALL_MODELS", value_name = "DIR", hide_env_values = true)]
+    pub models: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(Run),
+    Rerun(Rerun),
+    Stage(Stage),
+    Status(Status),
+    Show(Show),
+    Eval(Eval),
+    Models(Models),
+    Doctor(Doctor),
+}
+
+/// Analyse recordings: from audio to every table, skipping what is done
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  nightcall run recordings/ --calls calls.csv --crm crm.csv --pipeline pipelines/sales.toml --store store"
+)]
+pub struct Run {
+    /// Recordings: files, folders or globs
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Where the tables are kept: a folder, made if need be
+    #[arg(long, value_name = "STORE")]
+    pub store: String,
+    /// The call list: CSV, JSONL or Parquet, a row a call
+    #[arg(long, value_name = "LIST")]
+    pub calls: Option<PathBuf>,
+    /// CRM rows: CSV, JSONL or Parquet
+    #[arg(long, value_name = "FILE")]
+    pub crm: Option<PathBuf>,
+    #[command(flatten)]
+    pub how: How,
+    /// Calls that are worked on and committed together
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub shard_size: u16,
+    /// Exit with 3 when a call failed or was refused
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// How models run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct How {
+    /// The pipeline file [default: the built-in one, pipelines/default.toml]
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
+    /// Where models run: auto, cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceChoice,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
+/// Run a stage again over a store, and what depends on it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nightcall rerun extract --store store --pipeline pipelines/sales.toml")]
+pub struct Rerun {
+    /// ingest, transcribe, flow, summarize, extract or sentiment
+    pub stage: StageName,
+    /// The store
+    #[arg(long, value_name = "STORE")]
+    pub store: String,
+    /// Only the shards of these calls
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    pub calls: Vec<String>,
+    #[command(flatten)]
+    pub how: How,
+    /// Exit with 3 when a call failed or was refused
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Run one stage as a filter over Arrow IPC streams
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  nightcall stage flow --in segments.arrows --out turns.arrows\n\nInput and output are Arrow IPC streams, one after another; each names its table in the schema's metadata\n(nightcall.table). Needs every input table of the stage, such as calls and segments for flow."
+)]
+pub struct Stage {
+    /// ingest, transcribe, flow, summarize, extract or sentiment
+    pub stage: StageName,
+    /// Input; - is standard input
+    #[arg(long = "in", value_name = "FILE", default_value = "-")]
+    pub input: PathBuf,
+    /// Output; - is standard output
+    #[arg(long = "out", value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Say what is done, stale, failed and refused
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nightcall status --store store --json")]
+pub struct Status {
+    /// The store
+    #[arg(long, value_name = "STORE")]
+    pub store: String,
+    /// The pipeline to hold the tables against
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show one call: flow, summary, follow-ups, keywords, sentiment
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nightcall show sales-pricing --store store")]
+pub struct Show {
+    /// The call
+    pub call_id: String,
+    /// The store
+    #[arg(long, value_name = "STORE")]
+    pub store: String,
+    /// The transcript too
+    #[arg(long)]
+    pub transcript: bool,
+    /// Every row of the call as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Measure accuracy on a reference set
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  nightcall eval asr --data refs.tsv --json\n  nightcall eval fixtures --data fixtures --store store"
+)]
+pub struct Eval {
+    /// What to measure
+    #[arg(value_enum)]
+    pub what: EvalKind,
+    /// The reference set: for asr a TSV with the columns audio and text; for fixtures their folder
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// For fixtures: the store of a run over them
+    #[arg(long, value_name = "STORE", required_if_eq("what", "fixtures"))]
+    pub store: Option<String>,
+    /// For asr: the engine, moonshine or whisper_cpp [default: that of the model]
+    #[arg(long)]
+    pub engine: Option<String>,
+    /// For asr: the model [default: the pipeline's first]
+    #[arg(long)]
+    pub model: Option<String>,
+    /// For asr: write what was recognized
+    #[arg(long, value_name = "OUT.tsv")]
+    pub hypotheses: Option<PathBuf>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EvalKind {
+    /// Word error rate after the Whisper English normalizer
+    Asr,
+    /// What the pipeline found in the fixtures, beside what their scripts say
+    Fixtures,
+}
+
+/// List, bring and check models
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nightcall models pull moonshine-tiny-en all-minilm-l6-v2")]
+pub struct Models {
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models that are known, and which are here
+    List {
+        /// As one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring models and verify every file
+    Pull {
+        /// Their names [default: those of the default pipeline]
+        names: Vec<String>,
+        /// Look in this folder first: it holds a folder a model
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+    },
+    /// Hash every file again
+    Verify {
+        /// Their names [default: all that are here]
+        names: Vec<String>,
+    },
+}
+
+/// Say what this machine can do
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nightcall doctor --json")]
+pub struct Doctor {
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,30 @@
+//! A file a command.
+
+pub mod doctor;
+pub mod eval;
+pub mod models;
+pub mod run;
+pub mod show;
+pub mod stage;
+pub mod status;
+
+use crate::args::{Common, How};
+use anyhow::{Context, Result};
+use pipeline::models::Registry;
+
+/// The models of this machine: NIGHTCALL_MODELS, else the user's cache folder.
+fn registry(common: &Common) -> Result<Registry> {
+    let folder = match &common.models {
+        Some(folder) => folder.clone(),
+        None => dirs::cache_dir()
+            .context("this user has no cache folder; name a folder for the models with --models or NIGHTCALL_MODELS")?
+            .join("nightcall")
+            .join("models"),
+    };
+    Ok(Registry::new(folder))
+}
+
+/// Fits the thread pool to `--jobs`.
+fn threads(how: &How) -> Result<()> {
+    pipeline::set_threads(how.jobs.map_or(0, usize::from)).context("--jobs")
+}

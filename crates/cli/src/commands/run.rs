@@ -1,0 +1,92 @@
+//! `run` and `rerun`.
+
+use super::{registry, threads};
+use crate::{
+    Outcome,
+    args::{Common, How, Rerun, Run},
+    progress::Bar,
+    term::{self, DIM, GREEN, RED, YELLOW, paint},
+};
+use anyhow::{Context, Result};
+use pipeline::{Assembly, RunOptions, Runner, Spec, Status};
+use schema::{Recording, Stage};
+use std::{
+    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
+    time::Instant,
+};
+use store::Store;
+
+pub fn run(args: &Run, common: &Common) -> Result<Outcome> {
+    let (spec, stages) = prepare(&args.how, common)?;
+    let found = pipeline::discover(&args.sources, args.calls.as_deref(), args.crm.as_deref(), &spec.ingest)?;
+    for problem in &found.problems {
+        anstream::eprintln!("{} {problem}", paint(YELLOW, "warning:"));
+    }
+    let store = Store::open(&args.store)?;
+    let options = RunOptions { shard_size: usize::from(args.shard_size), again: None };
+    go(&store, stages, found.recordings, options, args.strict, common)
+}
+
+pub fn rerun(args: &Rerun, common: &Common) -> Result<Outcome> {
+    let (_, stages) = prepare(&args.how, common)?;
+    let store = Store::open_existing(&args.store)?;
+    let recordings = pipeline::recordings_of(&store, &args.calls)?;
+    go(&store, stages, recordings, RunOptions { again: Some(args.stage), ..RunOptions::default() }, args.strict, common)
+}
+
+fn prepare(how: &How, common: &Common) -> Result<(Spec, Vec<Box<dyn Stage>>)> {
+    threads(how)?;
+    let spec = Spec::load(how.pipeline.as_deref())?;
+    let registry = registry(common)?;
+    let stages = Assembly::new(&spec, &registry, how.device)?.stages()?;
+    Ok((spec, stages))
+}
+
+fn go(
+    store: &Store,
+    stages: Vec<Box<dyn Stage>>,
+    recordings: Vec<Recording>,
+    options: RunOptions,
+    strict: bool,
+    common: &Common,
+) -> Result<Outcome> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = cancel.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot listen for Ctrl-C")?;
+    let calls: Vec<String> = recordings.iter().map(|r| r.call_id.clone()).collect();
+    let began = Instant::now();
+    let bar = Bar::new(common.quiet);
+    let mut runner = Runner::new(store, stages, &bar, &cancel)?;
+    let summary = runner.run(recordings, options);
+    bar.finish();
+    let summary = summary?;
+    let status = Status::of(store, runner.stages())?;
+    let mine: Vec<_> = status.troubles.iter().filter(|t| calls.binary_search(&t.call_id).is_ok()).collect();
+    if !common.quiet {
+        for trouble in &mine {
+            let word = if trouble.kind == "refused" { paint(YELLOW, "refused") } else { paint(RED, "failed ") };
+            anstream::eprintln!("{word} {} ({}): {}", trouble.call_id, trouble.stage, trouble.message);
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let audio = bar.audio_ms();
+        let head = if summary.cancelled { paint(YELLOW, "stopped") } else { paint(GREEN, "done") };
+        let heard = match audio {
+            0 => String::new(),
+            ms => format!(", {} of audio at {:.1} times real time", term::clock(ms), ms as f64 / 1000.0 / seconds),
+        };
+        let refused = mine.iter().filter(|t| t.kind == "refused").count();
+        anstream::eprintln!(
+            "{head}: {} calls ({} up to date, {} failed, {refused} refused) in {seconds:.1} s{heard}",
+            summary.calls,
+            summary.up_to_date,
+            mine.len() - refused,
+        );
+        let next = calls.first().map_or("CALL_ID", String::as_str);
+        let hint = format!("look at one: nightcall show {next} --store {}", store.location());
+        anstream::eprintln!("{}", paint(DIM, hint));
+    }
+    if summary.cancelled {
+        anyhow::bail!("stopped before the end; run the same command again to go on");
+    }
+    Ok(if strict && !mine.is_empty() { Outcome::Incomplete } else { Outcome::Done })
+}

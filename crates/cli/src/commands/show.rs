@@ -1,0 +1,258 @@
+//! `show`: one call on the terminal.
+
+use crate::{
+    Outcome,
+    args::{Common, Show},
+    term::{self, BOLD, DIM, GREEN, RED, YELLOW, clock, paint},
+};
+use anyhow::{Result, bail};
+use schema::{
+    Call, CallMetrics, Evidence, FollowUp, Keyword, Row, Sentiment, SentimentTrend, SpeakerMetrics, StageErrorRow,
+    Summary, Table, Topic, Turn,
+};
+use serde::Serialize;
+use store::{Key, Store};
+
+/// Every row of one call.
+#[derive(Serialize)]
+struct Rows {
+    call: Call,
+    turns: Vec<Turn>,
+    speaker_metrics: Vec<SpeakerMetrics>,
+    call_metrics: Vec<CallMetrics>,
+    topics: Vec<Topic>,
+    summaries: Vec<Summary>,
+    follow_ups: Vec<FollowUp>,
+    keywords: Vec<Keyword>,
+    sentiments: Vec<Sentiment>,
+    sentiment_trends: Vec<SentimentTrend>,
+    stage_errors: Vec<StageErrorRow>,
+}
+
+pub fn run(args: &Show, _: &Common) -> Result<Outcome> {
+    let store = Store::open_existing(&args.store)?;
+    let rows = read(&store, &args.call_id)?;
+    if args.json {
+        anstream::println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print(&rows, args.transcript);
+    }
+    Ok(Outcome::Done)
+}
+
+fn read(store: &Store, call_id: &str) -> Result<Rows> {
+    let shards = store.shards()?;
+    let Some(shard) = shards.get(call_id) else {
+        let some: Vec<_> = shards.keys().take(5).map(String::as_str).collect();
+        bail!("{}: there is no call {call_id}; the store has {}, ...", store.location(), some.join(", "));
+    };
+    fn of<T: Row>(store: &Store, shard: &str, call_id: &str) -> Result<Vec<T>> {
+        let rows = store.rows::<T>(&Key::new(T::TABLE, shard))?;
+        Ok(rows.into_iter().filter(|row| row.call_id() == call_id).collect())
+    }
+    let Some(call) = of::<Call>(store, shard, call_id)?.pop() else { bail!("{call_id} has left the store") };
+    let mut errors = Vec::new();
+    for key in store.list(Table::StageErrors)?.iter().filter(|k| k.shard() == shard) {
+        errors.extend(store.rows::<StageErrorRow>(key)?.into_iter().filter(|row| row.call_id == call_id));
+    }
+    Ok(Rows {
+        call,
+        turns: of(store, shard, call_id)?,
+        speaker_metrics: of(store, shard, call_id)?,
+        call_metrics: of(store, shard, call_id)?,
+        topics: of(store, shard, call_id)?,
+        summaries: of(store, shard, call_id)?,
+        follow_ups: of(store, shard, call_id)?,
+        keywords: of(store, shard, call_id)?,
+        sentiments: of(store, shard, call_id)?,
+        sentiment_trends: of(store, shard, call_id)?,
+        stage_errors: errors,
+    })
+}
+
+fn print(rows: &Rows, transcript: bool) {
+    head(&rows.call);
+    for error in &rows.stage_errors {
+        let text = format!("{} could not finish this call: {}", error.stage, error.message);
+        paragraph("  ", &paint(RED, text));
+    }
+    if rows.call.status != "ready" {
+        let reason = rows.call.status_reason.as_deref().unwrap_or_default();
+        paragraph("  ", &format!("{}: {reason}", paint(YELLOW, &rows.call.status)));
+        return;
+    }
+    flow(rows);
+    summary(rows);
+    follow_ups(rows);
+    keywords(rows);
+    sentiment(rows);
+    if transcript {
+        title("Transcript");
+        for turn in &rows.turns {
+            let who = name(turn.role.as_deref(), &turn.speaker);
+            paragraph("  ", &format!("{} {} {}", paint(DIM, clock(turn.start_ms)), paint(BOLD, who), turn.text));
+        }
+    }
+}
+
+fn head(call: &Call) {
+    let mut parts = Vec::new();
+    parts.extend(call.started_at.map(|at| at.format("%a %Y-%m-%d %H:%M UTC").to_string()));
+    parts.extend(call.direction.clone());
+    parts.extend(call.duration_ms.map(clock));
+    let people = call.participants.iter().filter_map(|p| match (&p.name, &p.role) {
+        (Some(name), Some(role)) => Some(format!("{name} ({role})")),
+        (Some(name), None) => Some(name.clone()),
+        _ => None,
+    });
+    parts.extend(people);
+    anstream::println!("{}  {}", paint(BOLD, &call.call_id), parts.join(" · "));
+    let crm: Vec<_> = call.crm.iter().filter_map(|(k, v)| Some(format!("{k}: {}", v.as_ref()?))).collect();
+    if !crm.is_empty() {
+        paragraph("  ", &paint(DIM, crm.join(" · ")));
+    }
+}
+
+fn flow(rows: &Rows) {
+    title("Flow");
+    for s in &rows.speaker_metrics {
+        let filled = (s.talk_share * 20.0).round() as usize;
+        let bar: String =
+            std::iter::repeat_n('█', filled).chain(std::iter::repeat_n('░', 20 - filled.min(20))).collect();
+        let pace = s.words_per_minute.map_or(String::new(), |w| format!(", {w:.0} words/min"));
+        anstream::println!(
+            "  {:9} {bar} {:3.0} %  {} in {} turns{pace}, {} questions, {} interruptions, longest monologue {}",
+            name(s.role.as_deref(), &s.speaker),
+            s.talk_share * 100.0,
+            clock(s.talk_ms),
+            s.turn_count,
+            s.question_count,
+            s.interruption_count,
+            clock(s.longest_monologue_ms),
+        );
+    }
+    for m in &rows.call_metrics {
+        let text = format!(
+            "speech {}, silence {} (longest {:.1} s), overlap {:.1} s, {:.0} switches/hour",
+            clock(m.speech_ms),
+            clock(m.silence_ms),
+            m.longest_silence_ms as f64 / 1000.0,
+            m.overlap_ms as f64 / 1000.0,
+            m.switches_per_hour
+        );
+        anstream::println!("  {}", paint(DIM, text));
+    }
+    for t in &rows.topics {
+        anstream::println!("  {:>5}  {:8} {}", clock(t.start_ms), t.kind, t.label);
+    }
+}
+
+fn summary(rows: &Rows) {
+    title("Summary");
+    let mut kind = "";
+    for point in &rows.summaries {
+        let shown = if point.kind == kind { String::new() } else { point.kind.replace('_', " ") };
+        kind = &point.kind;
+        let text = format!("{} {}", point.text, paint(DIM, at(rows, &point.evidence)));
+        labelled(&shown, &text);
+    }
+    if rows.summaries.is_empty() {
+        anstream::println!("  {}", paint(DIM, "nothing was discussed"));
+    }
+}
+
+fn follow_ups(rows: &Rows) {
+    title("Follow-ups");
+    for f in &rows.follow_ups {
+        let owner = f.owner_name.as_deref().or(f.owner_role.as_deref()).unwrap_or("somebody");
+        let due = match (&f.due_text, f.due_date) {
+            (Some(text), Some(date)) => format!(", {text} ({})", date.format("%a %Y-%m-%d")),
+            (Some(text), None) => format!(", {text}"),
+            (None, Some(date)) => format!(", {date}"),
+            (None, None) => String::new(),
+        };
+        let text = format!("{}: {}{due} {}", paint(BOLD, owner), f.action, paint(DIM, at(rows, &f.evidence)));
+        labelled(&f.kind, &text);
+    }
+    if rows.follow_ups.is_empty() {
+        anstream::println!("  {}", paint(DIM, "none"));
+    }
+}
+
+fn keywords(rows: &Rows) {
+    title("Keywords");
+    let mut trackers: Vec<&str> = rows.keywords.iter().filter_map(|k| k.tracker.as_deref()).collect();
+    trackers.dedup();
+    trackers.sort_unstable();
+    trackers.dedup();
+    let list = |wanted: &dyn Fn(&Keyword) -> bool| {
+        let found = rows.keywords.iter().filter(|k| wanted(k));
+        let texts: Vec<_> = found
+            .map(|k| {
+                let times = if k.mention_count > 1 { format!(" ×{}", k.mention_count) } else { String::new() };
+                format!("{}{times} {}", k.phrase, paint(DIM, format!("[{}]", clock(k.first_ms))))
+            })
+            .collect();
+        texts.join(", ")
+    };
+    for tracker in trackers {
+        labelled(tracker, &list(&|k| k.tracker.as_deref() == Some(tracker)));
+    }
+    for kind in ["money", "percent", "date", "keyphrase"] {
+        let text = list(&|k| k.kind == kind);
+        if !text.is_empty() {
+            labelled(kind, &text);
+        }
+    }
+}
+
+fn sentiment(rows: &Rows) {
+    title("Sentiment");
+    for trend in &rows.sentiment_trends {
+        let bars: String = trend.quarter_scores.iter().map(|q| q.map_or('·', spark)).collect();
+        let quarters: Vec<_> =
+            trend.quarter_scores.iter().map(|q| q.map_or_else(|| "-".to_owned(), |q| format!("{q:+.1}"))).collect();
+        let change = match trend.change {
+            Some(c) if c >= 0.5 => paint(GREEN, format!("improves by {c:.1}")),
+            Some(c) if c <= -0.5 => paint(RED, format!("worsens by {:.1}", -c)),
+            Some(_) => "steady".to_owned(),
+            None => String::new(),
+        };
+        let who = name(trend.role.as_deref(), &trend.speaker);
+        anstream::println!("  {who:9} {:+.1}  {bars}  {}  {change}", trend.score, quarters.join(" "));
+    }
+}
+
+fn spark(score: f32) -> char {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    BARS[(((score + 5.0) / 10.0 * 7.0).round() as usize).min(7)]
+}
+
+/// When the first words of the evidence were said.
+fn at(rows: &Rows, evidence: &[Evidence]) -> String {
+    let turn = evidence.first().and_then(|e| rows.turns.iter().find(|t| t.turn_index == e.turn_index));
+    turn.map_or_else(String::new, |t| format!("[{}]", clock(t.start_ms)))
+}
+
+fn name(role: Option<&str>, speaker: &str) -> String {
+    match role {
+        Some("agent") => "Agent".to_owned(),
+        Some("customer") => "Customer".to_owned(),
+        _ => speaker.to_owned(),
+    }
+}
+
+fn title(text: &str) {
+    anstream::println!("\n{}", paint(BOLD, text));
+}
+
+fn labelled(label: &str, text: &str) {
+    let first = format!("  {label:11} ");
+    let options = textwrap::Options::new(term::width()).initial_indent(&first).subsequent_indent("              ");
+    anstream::println!("{}", textwrap::fill(text, options));
+}
+
+fn paragraph(indent: &str, text: &str) {
+    let options = textwrap::Options::new(term::width()).initial_indent(indent).subsequent_indent("       ");
+    anstream::println!("{}", textwrap::fill(text, options));
+}
