@@ -112,7 +112,8 @@ pub struct Rerun {
 )]
 pub struct Stage {
     /// ingest, transcribe, flow, summarize, extract or sentiment
-    pub stage: StageName,
+    #[arg(value_name = "STAGE")]
+    pub name: StageName,
     /// Input; - is standard input
     #[arg(long = "in", value_name = "FILE", default_value = "-")]
     pub input: PathBuf,

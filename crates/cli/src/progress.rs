@@ -13,7 +13,7 @@ use std::{
 
 /// Draws a run.
 pub struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     plain: bool,
     audio_ms: AtomicI64,
     began: Instant,
@@ -30,7 +30,7 @@ impl Bar {
         bar.set_style(style);
         bar.enable_steady_tick(Duration::from_millis(120));
         let plain = !quiet && !terminal;
-        Self { bar, plain, audio_ms: AtomicI64::new(0), began: Instant::now(), stage: Mutex::default() }
+        Self { drawn: bar, plain, audio_ms: AtomicI64::new(0), began: Instant::now(), stage: Mutex::default() }
     }
 
     /// Milliseconds of audio heard so far.
@@ -40,7 +40,7 @@ impl Bar {
 
     /// Takes the bar away.
     pub fn finish(&self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 
     fn speed(&self) -> String {
@@ -53,22 +53,22 @@ impl Progress for Bar {
     fn event(&self, event: Event) {
         match event {
             Event::Planned { calls, up_to_date } => {
-                self.bar.set_length((calls - up_to_date) as u64);
+                self.drawn.set_length((calls - up_to_date) as u64);
                 if self.plain {
                     anstream::eprintln!("{calls} calls, {up_to_date} up to date");
                 }
             }
             Event::Stage { stage, shard, shards } => {
-                self.bar.set_prefix(stage.to_string());
+                self.drawn.set_prefix(stage.to_string());
                 if let Ok(mut text) = self.stage.lock() {
                     *text = format!("shard {shard}/{shards}");
                 }
             }
             Event::Audio { ms } => {
                 self.audio_ms.fetch_add(ms, Ordering::Relaxed);
-                self.bar.set_message(self.speed());
+                self.drawn.set_message(self.speed());
             }
-            Event::Call => self.bar.inc(1),
+            Event::Call => self.drawn.inc(1),
             Event::Shard { calls } => {
                 if self.plain {
                     let text = self.stage.lock().map(|t| t.clone()).unwrap_or_default();

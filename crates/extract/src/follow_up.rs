@@ -249,7 +249,10 @@ fn parts(text: &Text<'_>, sentence: &Sentence, clause: &Clause<'_>, from: usize,
             let between = plain[date.at.end.min(clause.start)..clause.start]
                 .split(' ')
                 .filter(|w| !matches!(*w, "" | "," | "then"));
-            between.count() <= 1 && !plain[date.at.clone()].contains("today") && date.lead != "this"
+            let between: Vec<&str> = between.collect();
+            // "By Friday, and I'll": the date is of the clause before.
+            let parted = between.iter().any(|w| matches!(*w, "and" | "so" | "but"));
+            between.len() <= 1 && !parted && !plain[date.at.clone()].contains("today") && date.lead != "this"
         });
         let due = due(plain, part.clone(), clause, dates).or(before);
         let start = if nth == 0 { clause.start } else { part.start };

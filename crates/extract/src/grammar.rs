@@ -232,7 +232,7 @@ const IN_CALL: &str = "wait hold see hear look say explain describe repeat spell
     highlight address cover reiterate frame touch";
 const NEVER: &str = "be not never say know think guess hope love like want wish mean admit agree assume believe suppose feel prefer \
     recommend_ understand consider afford need tolerate continue remain expect see stay live die seem become appreciate \
-    have_to enjoy bet swear trust doubt hear regret hate care mind notice miss survive deal win lose ever no do imagine stop the a an \
+    have_to enjoy bet swear trust doubt hear regret hate care mind notice miss survive deal win lose ever no imagine stop the a an \
     i we you he she it they that this what when where who how why and or but so for of at in on with to from by about if is are was were \
     my your our their his her its all some any there here yes no okay please thank thanks , good great still allow enable";
 

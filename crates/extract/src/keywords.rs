@@ -9,8 +9,11 @@ use crate::{
 };
 use chrono::NaiveDate;
 use inference::cosine;
-use schema::{Evidence, Keyword, Turn};
+use schema::{Evidence, Keyword, Turn, confidence};
 use std::{collections::HashSet, ops::Range};
+
+/// A phrase of less confidence ([`confidence`]) in all its mentions is a guess, and no keyphrase.
+const UNDERSTOOD: f32 = 0.5;
 
 /// The texts of one call that an encoder is asked for: its candidates, then its turns.
 pub(crate) struct Ask<'a> {
@@ -23,6 +26,18 @@ impl<'a> Ask<'a> {
     pub fn new(texts: impl Iterator<Item = &'a str>, names: &HashSet<String>) -> Self {
         let texts: Vec<Text<'a>> = texts.map(Text::new).collect();
         let candidates = keyphrases::candidates(&texts, names);
+        Self { texts, candidates }
+    }
+
+    /// The same of turns, without what the recognizer guessed.
+    pub fn of_turns(turns: &'a [Turn], names: &HashSet<String>) -> Self {
+        let Self { texts, mut candidates } = Self::new(turns.iter().map(|turn| turn.text.as_str()), names);
+        candidates.retain(|candidate| {
+            candidate.mentions.iter().any(|(nth, tokens)| {
+                let chars = texts[*nth].chars(tokens.clone());
+                confidence(&turns[*nth].text, &turns[*nth].words, chars) >= UNDERSTOOD
+            })
+        });
         Self { texts, candidates }
     }
 

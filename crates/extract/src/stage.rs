@@ -111,7 +111,7 @@ impl Stage for Extract {
             .par_iter()
             .map(|(id, turns)| {
                 let names = names(calls.get(id).and_then(|rows| rows.first()));
-                guard(id, || Ok((id.as_str(), Ask::new(turns.iter().map(|turn| turn.text.as_str()), &names))))
+                guard(id, || Ok((id.as_str(), Ask::of_turns(turns, &names))))
             })
             .collect();
         let mut asks = Vec::with_capacity(read.len());

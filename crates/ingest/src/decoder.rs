@@ -78,7 +78,9 @@ impl Decoder {
         let block = self.ready.iter_mut().map(|ready| {
             let rest = ready.split_off(length);
             let mut samples = std::mem::replace(ready, rest);
-            samples.iter_mut().for_each(|s| *s = s.clamp(-1.0, 1.0));
+            for sample in &mut samples {
+                *sample = sample.clamp(-1.0, 1.0);
+            }
             samples
         });
         Ok(Some(block.collect()))

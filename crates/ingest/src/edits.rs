@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use std::io::Cursor;
 
-    fn atom(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn atom(name: [u8; 4], body: &[u8]) -> Vec<u8> {
         let mut atom = (8 + body.len() as u32).to_be_bytes().to_vec();
         atom.extend(name);
         atom.extend(body);
@@ -164,13 +164,16 @@ mod tests {
             list.extend(start.to_be_bytes());
             list.extend(0x10000u32.to_be_bytes());
         }
-        let edit = atom(b"edts", &atom(b"elst", &list));
-        atom(b"trak", &[atom(b"tkhd", &header(1, id)), edit, atom(b"mdia", &atom(b"mdhd", &header(0, scale)))].concat())
+        let edit = atom(*b"edts", &atom(*b"elst", &list));
+        atom(
+            *b"trak",
+            &[atom(*b"tkhd", &header(1, id)), edit, atom(*b"mdia", &atom(*b"mdhd", &header(0, scale)))].concat(),
+        )
     }
 
     fn found(tracks: &[Vec<u8>]) -> Vec<(u32, Edit)> {
-        let movie = atom(b"moov", &[atom(b"mvhd", &header(0, 1000)), tracks.concat()].concat());
-        let file = [atom(b"ftyp", b"M4A "), atom(b"mdat", &[0; 99]), movie].concat();
+        let movie = atom(*b"moov", &[atom(*b"mvhd", &header(0, 1000)), tracks.concat()].concat());
+        let file = [atom(*b"ftyp", b"M4A "), atom(*b"mdat", &[0; 99]), movie].concat();
         edits(&mut Cursor::new(&file), file.len() as u64).unwrap()
     }
 

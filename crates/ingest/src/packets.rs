@@ -349,7 +349,7 @@ fn promised_seconds(container: &str, track: &Track) -> Option<f64> {
     if matches!(container, "ogg" | "matroska") || is_length_guessed(container, track) {
         return None;
     }
-    let ticks = track.duration.map(|d| d.get()).or(track.num_frames)?;
+    let ticks = track.duration.map(symphonia::core::units::Duration::get).or(track.num_frames)?;
     Some(ticks as f64 * f64::from(track.time_base?))
 }
 

@@ -77,6 +77,7 @@ mod tests {
 
     #[test]
     fn a_failure_travels_along_the_tables() {
+        use StageName::{Extract, Flow, Ingest, Summarize, Transcribe};
         let graph = Graph {
             nodes: vec![
                 node(StageName::Ingest, &[Table::Recordings], &[Table::Audio, Table::Calls]),
@@ -86,7 +87,6 @@ mod tests {
                 node(StageName::Extract, &[Table::Calls, Table::Turns], &[Table::Keywords]),
             ],
         };
-        use StageName::{Extract, Flow, Ingest, Summarize, Transcribe};
         assert_eq!(graph.before(Extract), BTreeSet::from([Ingest, Transcribe, Flow]));
         assert_eq!(graph.before(Ingest), BTreeSet::new());
         assert_eq!(graph.from(Flow), BTreeSet::from([Flow, Summarize, Extract]));

@@ -47,13 +47,17 @@ pub(crate) struct Commit<'a> {
 
 impl Commit<'_> {
     /// Writes the stage's tables for the shard, its errors first, and returns the tables as they now stand.
-    pub fn write(&self, stage: &dyn Stage, output: Output) -> Result<BTreeMap<Table, Vec<RecordBatch>>, PipelineError> {
+    pub fn write(
+        &self,
+        stage: &dyn Stage,
+        mut output: Output,
+    ) -> Result<BTreeMap<Table, Vec<RecordBatch>>, PipelineError> {
         let failed: BTreeSet<&str> = output.failures.iter().map(|f| f.call_id.as_str()).collect();
         self.write_errors(stage.name(), &output.failures)?;
         let mut written = BTreeMap::new();
         for &table in stage.outputs().iter().filter(|t| t.stored()) {
             let key = Key::new(table, self.shard);
-            let mut batches = output.batches.get(&table).cloned().unwrap_or_default();
+            let mut batches = output.batches.remove(&table).unwrap_or_default();
             // A recording that cannot be read is a row of calls all the same; every other table is silent about it.
             if table != Table::Calls {
                 batches = select(&batches, |call| !failed.contains(call))?;

@@ -40,7 +40,7 @@ pub fn recognize(clips: &[Clip], stage: &mut dyn Stage) -> Result<Heard, Pipelin
     let mut sink = Texts { heard: &mut heard };
     let began = Instant::now();
     stage.run(&mut sound, &mut sink)?;
-    let took = began.elapsed() - sound.spent;
+    let took = began.elapsed().saturating_sub(sound.spent);
     if let Some(error) = sound.error {
         return Err(error);
     }

@@ -16,7 +16,7 @@ use crate::{
     output::{Commit, Output, select},
     plan::{self, Inputs, Shard},
 };
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use schema::{
     CallFailure, Fingerprint, Item, Recording, SAMPLE_RATE, Sink, Stage, StageError, StageErrorRow, StageName, Table,
@@ -204,7 +204,10 @@ impl<'a> Runner<'a> {
             let mut sound = Sound { receiver, progress, cancel };
             let transcribed = match transcribe.as_mut() {
                 Some(stage) => guarded(stage.as_mut(), &mut sound, &mut heard),
-                None => Ok(sound.by_ref().for_each(drop)),
+                None => {
+                    sound.by_ref().for_each(drop);
+                    Ok(())
+                }
             };
             drop(sound);
             let ingested = decoder.join().unwrap_or_else(|_| Err(panicked()));

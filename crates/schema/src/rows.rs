@@ -3,7 +3,7 @@
 use crate::{Row, Table};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 macro_rules! row {
     ($(#[$doc:meta])* $name:ident of $table:ident { $($field:ident: $kind:ty,)* }) => {
@@ -39,6 +39,30 @@ pub struct Word {
     pub start_ms: i64,
     pub end_ms: i64,
     pub probability: f32,
+}
+
+/// How sure the recognizer was of the words of `text` that lie in a range of its characters (Unicode scalars): the geometric
+/// mean of their probabilities, 0..1. 1 where `words` are not those of the text, or none lies there.
+pub fn confidence(text: &str, words: &[Word], chars: Range<usize>) -> f32 {
+    if text.split_whitespace().count() != words.len() {
+        return 1.0;
+    }
+    let mut at = 0;
+    let mut words = words.iter();
+    let (mut sum, mut count) = (0.0f32, 0);
+    for piece in text.split_inclusive(char::is_whitespace) {
+        let (start, length) = (at, piece.trim_end().chars().count());
+        at += piece.chars().count();
+        if length == 0 {
+            continue;
+        }
+        let word = words.next();
+        if start < chars.end && start + length > chars.start {
+            sum += word.map_or(1.0, |word| word.probability).max(1e-3).ln();
+            count += 1;
+        }
+    }
+    if count == 0 { 1.0 } else { (sum / count as f32).exp() }
 }
 
 /// A half-open range of characters (Unicode scalars) of a turn's text.
@@ -232,5 +256,24 @@ row! {
         message: String,
         attempt: i32,
         at: DateTime<Utc>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confidence_is_that_of_the_words_in_the_range() {
+        let word = |text: &str, probability| Word { text: text.into(), start_ms: 0, end_ms: 0, probability };
+        let words = [word("Schöne", 0.9), word("Grüße,", 0.4), word("Tom.", 0.1)];
+        let text = "Schöne Grüße, Tom.";
+        let close = |chars, wanted: f32| assert!((confidence(text, &words, chars) - wanted).abs() < 1e-6);
+        close(0..6, 0.9);
+        close(7..13, 0.4);
+        close(0..12, 0.6);
+        close(14..18, 0.1);
+        close(6..7, 1.0);
+        assert_eq!(confidence("other words", &words, 0..5), 1.0);
     }
 }

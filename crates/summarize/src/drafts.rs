@@ -35,6 +35,8 @@ pub(crate) struct Sentence {
     /// Words before it in the dialogue.
     pub(crate) before: usize,
     pub(crate) cues: Cues,
+    /// Whether the recognizer understood it: what it guessed is no point.
+    pub(crate) clear: bool,
 }
 
 /// A candidate before its vector is known.
@@ -46,9 +48,9 @@ pub(crate) struct Draft {
     pub(crate) alone: f32,
 }
 
-/// Whether the sentence carries at least so many words of content and more than courtesy.
+/// Whether the sentence was understood and carries at least so many words of content and more than courtesy.
 pub(crate) fn says(sentence: &Sentence, content: usize) -> bool {
-    sentence.cues.content >= content && !is_fluff(&sentence.cues)
+    sentence.clear && sentence.cues.content >= content && !is_fluff(&sentence.cues)
 }
 
 /// What may become a point: sentences that stand alone; two of a turn where the second leans on the first or the first

@@ -10,11 +10,14 @@ use crate::{
 };
 use inference::{InferenceError, SentenceEncoder};
 use rayon::prelude::*;
-use schema::Word;
+use schema::{Word, confidence};
 use std::{ops::Range, sync::Arc};
 
 /// What is said about a call whose topics are not known is taken in parts of so many words.
 const PART_WORDS: usize = 120;
+
+/// A sentence of less confidence ([`confidence`]) is taken as garbled, and is no point. Chosen on the fixtures.
+const UNDERSTOOD: f32 = 0.7;
 
 /// One turn of a dialogue.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -130,7 +133,8 @@ impl Summarizer {
                 let words = tokens.iter().filter(|t: &&Token<'_>| t.is_word()).count();
                 let chars = tokens[0].chars.start..tokens[tokens.len() - 1].chars.end;
                 let role = line.role.clone();
-                found.push(Sentence { turn, role, chars, cues: Cues::of(&text), text, words, before });
+                let clear = confidence(&line.text, &line.words, chars.clone()) >= UNDERSTOOD;
+                found.push(Sentence { turn, role, chars, cues: Cues::of(&text), text, words, before, clear });
                 before += words;
             }
         }

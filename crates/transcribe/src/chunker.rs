@@ -408,7 +408,7 @@ mod tests {
             let mut phase = 0.0f32;
             let sound: Vec<f32> = (0..sizes.iter().sum()).map(|i: usize| {
                 phase += (120.0 + 30.0 * (i as f32 / 2000.0).sin()) / 16_000.0;
-                let loud = if (i / 9000) % 2 == 0 { 0.3 } else { 0.0 };
+                let loud = if (i / 9000usize).is_multiple_of(2) { 0.3 } else { 0.0 };
                 (1..12).map(|k| (std::f32::consts::TAU * k as f32 * phase).sin() / k as f32).sum::<f32>() * loud
             }).collect();
             let (mut whole, mut parts) = (Vec::new(), Vec::new());

@@ -165,7 +165,7 @@ mod tests {
     fn a_loop_at_the_end_is_cut_to_its_first_time() {
         let line = "We start today. ".to_owned() + &"I am going to the bathroom. ".repeat(6) + "I am going";
         assert_eq!(looped(&line, false), "We start today. I am going to the bathroom.");
-        assert_eq!(looped(&"you ".repeat(40).trim().to_owned(), true), "you");
+        assert_eq!(looped("you ".repeat(40).trim(), true), "you");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The stage as the pipeline runs it: whole recordings in, rows out.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // Helpers of tests are tests.
 
 #[path = "support/ggml.rs"]
 mod ggml;
@@ -98,7 +99,7 @@ fn telephone(name: &str) -> Vec<Vec<f32>> {
     }
     let linear = |code: u8| {
         let code = !code;
-        let magnitude = ((i32::from(code & 15) << 3) + 0x84 << (code >> 4 & 7)) - 0x84;
+        let magnitude = (((i32::from(code & 15) << 3) + 0x84) << (code >> 4 & 7)) - 0x84;
         (if code & 0x80 == 0 { magnitude } else { -magnitude }) as f32 / 32_768.0
     };
     (0..channels)

@@ -40,16 +40,18 @@ pub fn run(args: &Show, _: &Common) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The rows of one call in one table.
+fn of<T: Row>(store: &Store, shard: &str, call_id: &str) -> Result<Vec<T>> {
+    let rows = store.rows::<T>(&Key::new(T::TABLE, shard))?;
+    Ok(rows.into_iter().filter(|row| row.call_id() == call_id).collect())
+}
+
 fn read(store: &Store, call_id: &str) -> Result<Rows> {
     let shards = store.shards()?;
     let Some(shard) = shards.get(call_id) else {
         let some: Vec<_> = shards.keys().take(5).map(String::as_str).collect();
         bail!("{}: there is no call {call_id}; the store has {}, ...", store.location(), some.join(", "));
     };
-    fn of<T: Row>(store: &Store, shard: &str, call_id: &str) -> Result<Vec<T>> {
-        let rows = store.rows::<T>(&Key::new(T::TABLE, shard))?;
-        Ok(rows.into_iter().filter(|row| row.call_id() == call_id).collect())
-    }
     let Some(call) = of::<Call>(store, shard, call_id)?.pop() else { bail!("{call_id} has left the store") };
     let mut errors = Vec::new();
     for key in store.list(Table::StageErrors)?.iter().filter(|k| k.shard() == shard) {

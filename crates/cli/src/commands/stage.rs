@@ -17,7 +17,7 @@ pub fn run(args: &Stage, common: &Common) -> Result<Outcome> {
     threads(&args.how)?;
     let spec = Spec::load(args.how.pipeline.as_deref())?;
     let registry = registry(common)?;
-    let mut stage = Assembly::new(&spec, &registry, args.how.device)?.stage(args.stage)?;
+    let mut stage = Assembly::new(&spec, &registry, args.how.device)?.stage(args.name)?;
     let dash = Path::new("-");
     let input: Box<dyn Read + Send> = if args.input == dash {
         Box::new(std::io::stdin())
@@ -34,7 +34,7 @@ pub fn run(args: &Stage, common: &Common) -> Result<Outcome> {
     buffered.flush().or_else(|e| if e.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(e) })?;
     if !common.quiet {
         for failure in failures {
-            anstream::eprintln!("failed {} ({}): {}", failure.call_id, args.stage, failure.message);
+            anstream::eprintln!("failed {} ({}): {}", failure.call_id, args.name, failure.message);
         }
     }
     Ok(Outcome::Done)

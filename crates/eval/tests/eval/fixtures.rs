@@ -207,9 +207,9 @@ fn faults_are_seen() {
     assert_eq!(total(&report), total(&right) - 2);
     let failed: Vec<_> = report.checks.iter().filter(|c| !c.passed).map(|c| c.name.as_str()).collect();
     let wanted = [
-        "recognized due dates on the right day",
+        "recognized due dates of found follow-ups on the right day",
         "recognized trackers found",
-        "customer trends up or down as scripted",
+        "angry customers' trends as scripted",
     ];
     assert_eq!(failed, wanted);
     assert_eq!(report.word_times.median_ms, Some(40));

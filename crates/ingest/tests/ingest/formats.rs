@@ -172,8 +172,8 @@ fn a_picture_track_is_left_alone() {
 }
 
 /// A WAV file from its chunks, with the lengths that are given.
-fn riff(form: &[u8; 4], length: u32, chunks: &[(&[u8; 4], u32, &[u8])]) -> Vec<u8> {
-    let mut file = [form, &length.to_le_bytes()[..], b"WAVE"].concat();
+fn riff(form: [u8; 4], length: u32, chunks: &[(&[u8; 4], u32, &[u8])]) -> Vec<u8> {
+    let mut file = [&form, &length.to_le_bytes()[..], b"WAVE"].concat();
     for (name, length, body) in chunks {
         file.extend([*name, &length.to_le_bytes()[..], *body].concat());
     }
@@ -199,19 +199,22 @@ fn headers_as_recorders_write_them() {
     let tags = b"INFOISFT\x04\0\0\0rec\0";
     let max = u32::MAX;
     let files = [
-        ("streamed by ffmpeg", riff(b"RIFF", max, &[(b"fmt ", 18, format), (b"LIST", 16, tags), (b"data", max, data)])),
-        ("streamed by sox", riff(b"RIFF", 0x7fff_f024, &[(b"fmt ", 18, format), (b"data", 0x7fff_f000, data)])),
-        ("stopped", riff(b"RIFF", 0, &[(b"fmt ", 18, format), (b"data", 0, data)])),
-        ("stopped, too", riff(b"RIFF", 38, &[(b"fmt ", 18, format), (b"data", 0, data)])),
-        ("short format", riff(b"RIFF", 16_036, &[(b"fmt ", 16, short), (b"data", 16_000, data)])),
-        ("long format", riff(b"RIFF", 16_044, &[(b"fmt ", 24, &padded), (b"data", 16_000, data)])),
-        ("wrong bits", riff(b"RIFF", 16_036, &[(b"fmt ", 16, &wrong_bits), (b"data", 16_000, data)])),
-        ("wrong length", riff(b"RIFF", 99, &[(b"fmt ", 18, format), (b"data", 16_000, data)])),
-        ("rf64", riff(b"RF64", max, &[(b"ds64", 28, &long), (b"fmt ", 18, format), (b"data", max, data)])),
-        ("tags after", riff(b"RIFF", 16_062, &[(b"fmt ", 18, format), (b"data", 16_000, data), (b"LIST", 16, tags)])),
+        (
+            "streamed by ffmpeg",
+            riff(*b"RIFF", max, &[(b"fmt ", 18, format), (b"LIST", 16, tags), (b"data", max, data)]),
+        ),
+        ("streamed by sox", riff(*b"RIFF", 0x7fff_f024, &[(b"fmt ", 18, format), (b"data", 0x7fff_f000, data)])),
+        ("stopped", riff(*b"RIFF", 0, &[(b"fmt ", 18, format), (b"data", 0, data)])),
+        ("stopped, too", riff(*b"RIFF", 38, &[(b"fmt ", 18, format), (b"data", 0, data)])),
+        ("short format", riff(*b"RIFF", 16_036, &[(b"fmt ", 16, short), (b"data", 16_000, data)])),
+        ("long format", riff(*b"RIFF", 16_044, &[(b"fmt ", 24, &padded), (b"data", 16_000, data)])),
+        ("wrong bits", riff(*b"RIFF", 16_036, &[(b"fmt ", 16, &wrong_bits), (b"data", 16_000, data)])),
+        ("wrong length", riff(*b"RIFF", 99, &[(b"fmt ", 18, format), (b"data", 16_000, data)])),
+        ("rf64", riff(*b"RF64", max, &[(b"ds64", 28, &long), (b"fmt ", 18, format), (b"data", max, data)])),
+        ("tags after", riff(*b"RIFF", 16_062, &[(b"fmt ", 18, format), (b"data", 16_000, data), (b"LIST", 16, tags)])),
         (
             "rubbish after",
-            riff(b"RIFF", 16_038, &[(b"fmt ", 18, format), (b"data", 16_000, data), (b"\0\0\0\0", 7, b"\xff")]),
+            riff(*b"RIFF", 16_038, &[(b"fmt ", 18, format), (b"data", 16_000, data), (b"\0\0\0\0", 7, b"\xff")]),
         ),
     ];
     let (_, want) = decode(&write(folder.path(), "plain.wav", &plain)).unwrap();
@@ -220,10 +223,10 @@ fn headers_as_recorders_write_them() {
         assert_eq!((info.codec.as_str(), info.channel_count), ("pcm_mulaw", 2), "{name}");
         assert!(got == want, "{name}: {} of {} samples", got[0].len(), want[0].len());
     }
-    let cut = riff(b"RIFF", 160_038, &[(b"fmt ", 18, format), (b"data", 160_000, data)]);
+    let cut = riff(*b"RIFF", 160_038, &[(b"fmt ", 18, format), (b"data", 160_000, data)]);
     let error = decode(&write(folder.path(), "cut.wav", &cut)).unwrap_err().to_string();
     assert!(error.contains("ends after 1.0 s of the 10.0 s that its header promises"), "{error}");
-    let nothing = riff(b"RIFF", 62, &[(b"fmt ", 18, format), (b"data", 0, b""), (b"LIST", 16, tags)]);
+    let nothing = riff(*b"RIFF", 62, &[(b"fmt ", 18, format), (b"data", 0, b""), (b"LIST", 16, tags)]);
     let error = decode(&write(folder.path(), "nothing.wav", &nothing)).unwrap_err().to_string();
     assert!(error.contains("holds no sound"), "{error}");
 }
@@ -233,7 +236,7 @@ fn headers_as_recorders_write_them() {
 fn times_survive_aac() {
     let folder = tempfile::tempdir().unwrap();
     let sound = voice(16000, 3.0, 2);
-    let source = write(folder.path(), "source.wav", &wav(Coding::Int(16), 16000, &[sound.clone()]));
+    let source = write(folder.path(), "source.wav", &wav(Coding::Int(16), 16000, std::slice::from_ref(&sound)));
     for name in ["call.m4a", "call.mp3", "call.ogg"] {
         let path = folder.path().join(name);
         if !tool("ffmpeg", &["-v", "error", "-i", source.to_str().unwrap(), path.to_str().unwrap()]) {

@@ -130,7 +130,9 @@ fn a_damaged_stretch_becomes_silence() {
         let late = whole[0].len() * 3 / 4;
         let (correlation, shift) = correlate(&spoiled[0][late..], &whole[0][late..], reach as i64);
         println!("{name}: correlation {correlation:.6}, shift {shift}");
-        assert!(correlation > 0.999, "{name}: {correlation} at {shift}");
+        // AAC fills noisy bands with random numbers (perceptual noise substitution); behind a lost packet they are others.
+        let least = if name.ends_with("m4a") { 0.998 } else { 0.999 };
+        assert!(correlation > least, "{name}: {correlation} at {shift}");
     }
 }
 

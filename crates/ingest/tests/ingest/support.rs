@@ -212,16 +212,12 @@ pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// Runs a tool on the machine; false where it is not installed.
 pub fn tool(name: &str, arguments: &[&str]) -> bool {
-    match Command::new(name).args(arguments).output() {
-        Ok(output) => {
-            assert!(output.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-            true
-        }
-        Err(_) => {
-            println!("skipped: needs {name}");
-            false
-        }
-    }
+    let Ok(output) = Command::new(name).args(arguments).output() else {
+        println!("skipped: needs {name}");
+        return false;
+    };
+    assert!(output.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    true
 }
 
 /// What ffmpeg decodes a file to: 16 kHz, a vector a channel.

@@ -173,9 +173,8 @@ fn read(context: &WhisperContext, state: &WhisperState, cap: usize) -> Result<Re
 /// Takes the whole characters off the front; what is left may be the beginning of one.
 fn whole_characters(bytes: &mut Vec<u8>) -> String {
     let end = match std::str::from_utf8(bytes) {
-        Ok(_) => bytes.len(),
         Err(e) if e.error_len().is_none() => e.valid_up_to(),
-        Err(_) => bytes.len(),
+        Ok(_) | Err(_) => bytes.len(),
     };
     let rest = bytes.split_off(end);
     let text = String::from_utf8_lossy(bytes).into_owned();
