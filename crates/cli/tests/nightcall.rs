@@ -1,12 +1,11 @@
 //! The real binary, as a user runs it. What needs models says so and is skipped where they are not.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use assert_cmd::Command;
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write,
     path::{Path, PathBuf},
     sync::LazyLock,
     thread,
@@ -153,7 +152,7 @@ fn a_call_is_shown() {
     let store = FIXTURES.path().to_str().unwrap();
     let show = |call: &str| text(&nightcall().args(["show", call, "--store", store]).output().unwrap().stdout);
     filtered(|| {
-        insta::assert_snapshot!("show_sales", show("sales-pricing"));
+        insta::assert_snapshot!("show_support", show("support-mended"));
         insta::assert_snapshot!("show_refused", show("consent-denied"));
         insta::assert_snapshot!("show_german", show("language-de"));
         insta::assert_snapshot!("show_hold_music", show("hold-music"));

@@ -148,7 +148,8 @@ impl Group {
 /// Outside keyphrases a phrase weighs as much as its share of the mentions of the most mentioned one of its kind.
 fn row(call_id: &str, turns: &[Turn], texts: &[Text<'_>], kind: &str, entry: Entry, most: usize) -> Keyword {
     let score = entry.score.unwrap_or(entry.mentions.len() as f32 / most as f32);
-    let first_ms = entry.mentions.iter().map(|(nth, tokens)| start_ms(&turns[*nth], &texts[*nth], tokens)).min();
+    let first_ms =
+        entry.mentions.iter().map(|(nth, tokens)| turns[*nth].said_at(texts[*nth].chars(tokens.clone()).start)).min();
     Keyword {
         call_id: call_id.to_owned(),
         phrase: entry.phrase,
@@ -167,23 +168,6 @@ fn row(call_id: &str, turns: &[Turn], texts: &[Text<'_>], kind: &str, entry: Ent
             })
             .collect(),
     }
-}
-
-/// When the first of some tokens is said: the start of its word where the turn's words follow its text, else a place between
-/// the turn's start and end in proportion to the characters before it.
-fn start_ms(turn: &Turn, text: &Text<'_>, tokens: &Range<usize>) -> i64 {
-    let Some(token) = text.tokens.get(tokens.start) else { return turn.start_ms };
-    let mut from = 0;
-    for word in &turn.words {
-        let said = word.text.trim();
-        let Some(at) = turn.text.get(from..).and_then(|rest| rest.find(said)) else { break };
-        from += at + said.len();
-        if from > token.bytes.start {
-            return word.start_ms;
-        }
-    }
-    let all = turn.text.len().max(1) as f64;
-    turn.start_ms + ((turn.end_ms - turn.start_ms) as f64 * token.bytes.start as f64 / all).round() as i64
 }
 
 /// Keyphrases of plain texts, best first: for `eval keywords`. Without an encoder, statistics alone decide.

@@ -202,12 +202,11 @@ impl<'a> Runner<'a> {
                 guarded(ingest.as_mut(), &mut recordings, &mut tee)
             });
             let mut sound = Sound { receiver, progress, cancel };
-            let transcribed = match transcribe.as_mut() {
-                Some(stage) => guarded(stage.as_mut(), &mut sound, &mut heard),
-                None => {
-                    sound.by_ref().for_each(drop);
-                    Ok(())
-                }
+            let transcribed = if let Some(stage) = transcribe.as_mut() {
+                guarded(stage.as_mut(), &mut sound, &mut heard)
+            } else {
+                sound.by_ref().for_each(drop);
+                Ok(())
             };
             drop(sound);
             let ingested = decoder.join().unwrap_or_else(|_| Err(panicked()));

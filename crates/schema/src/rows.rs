@@ -259,9 +259,49 @@ row! {
     }
 }
 
+impl Turn {
+    /// When a character of the text is said, in milliseconds from the start of the call: the start of its word where the
+    /// words follow the text, else a place between the turn's start and end in proportion to the characters before it.
+    pub fn said_at(&self, character: usize) -> i64 {
+        let (mut from, mut before) = (0, 0);
+        for word in &self.words {
+            let said = word.text.trim();
+            let Some(at) = self.text.get(from..).and_then(|rest| rest.find(said)) else { break };
+            before += self.text[from..from + at + said.len()].chars().count();
+            from += at + said.len();
+            if before > character {
+                return word.start_ms;
+            }
+        }
+        let all = self.text.chars().count().max(1) as i64;
+        self.start_ms + (self.end_ms - self.start_ms) * (character as i64).min(all) / all
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_character_is_said_with_its_word() {
+        let word = |text: &str, start_ms| Word { text: text.into(), start_ms, end_ms: start_ms + 90, probability: 1.0 };
+        let mut turn = Turn {
+            call_id: "1".into(),
+            turn_index: 0,
+            channel: 0,
+            speaker: "agent".into(),
+            role: None,
+            start_ms: 1000,
+            end_ms: 3000,
+            text: "Grüße, ja ja".into(),
+            overlap_ms: 0,
+            pause_before_ms: 0,
+            words: vec![word("Grüße,", 1100), word("ja", 1500), word("ja", 2000)],
+        };
+        assert_eq!([0, 5, 7, 10, 11].map(|at| turn.said_at(at)), [1100, 1100, 1500, 2000, 2000]);
+        turn.words.clear();
+        assert_eq!([0, 6, 12, 99].map(|at| turn.said_at(at)), [1000, 2000, 3000, 3000]);
+    }
 
     #[test]
     fn confidence_is_that_of_the_words_in_the_range() {

@@ -232,8 +232,8 @@ fn spark(score: f32) -> char {
 
 /// When the first words of the evidence were said.
 fn at(rows: &Rows, evidence: &[Evidence]) -> String {
-    let turn = evidence.first().and_then(|e| rows.turns.iter().find(|t| t.turn_index == e.turn_index));
-    turn.map_or_else(String::new, |t| format!("[{}]", clock(t.start_ms)))
+    let first = evidence.first().and_then(|e| Some((e, rows.turns.iter().find(|t| t.turn_index == e.turn_index)?)));
+    first.map_or_else(String::new, |(e, turn)| format!("[{}]", clock(turn.said_at(e.char_start as usize))))
 }
 
 fn name(role: Option<&str>, speaker: &str) -> String {
