@@ -287,14 +287,8 @@ fn bad_input_costs_its_own_call() {
     assert_eq!(status["done"], 2, "{status}");
 }
 
-#[test]
-fn stages_are_filters() {
-    if !models("stages_are_filters") {
-        return;
-    }
-    // What flow reads, out of the store: calls and segments as two streams in one file.
-    let store = FIXTURES.path().to_str().unwrap();
-    let store = store::Store::open_existing(store).unwrap();
+/// What flow reads, out of a store: calls and segments as two streams, one after the other.
+fn calls_and_segments(store: &store::Store) -> Vec<u8> {
     let mut input = Vec::new();
     for table in [schema::Table::Calls, schema::Table::Segments] {
         let mut writer = arrow::ipc::writer::StreamWriter::try_new(input, &table.schema()).unwrap();
@@ -303,6 +297,16 @@ fn stages_are_filters() {
         }
         input = writer.into_inner().unwrap();
     }
+    input
+}
+
+#[test]
+fn stages_are_filters() {
+    if !models("stages_are_filters") {
+        return;
+    }
+    let store = store::Store::open_existing(FIXTURES.path().to_str().unwrap()).unwrap();
+    let input = calls_and_segments(&store);
     let out = nightcall().args(["stage", "flow"]).write_stdin(input).assert().code(0).get_output().stdout.clone();
     // One stream after another, a table each; a table may come in several.
     let mut rest = out.as_slice();
@@ -324,4 +328,60 @@ fn doctor_knows_this_machine() {
     assert!(report["cores"].as_u64().unwrap() > 0);
     assert!(report["devices"].as_array().unwrap().iter().any(|d| d == "cpu"));
     assert!(report["codecs"].as_array().unwrap().iter().any(|c| c == "pcm_mulaw"));
+}
+
+/// The README's commands run, in their order, and print what it says; its pipeline, query and script are good.
+#[test]
+fn the_readme_is_true() {
+    if !models("the_readme_is_true") {
+        return;
+    }
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for link in ["fixtures", "pipelines"] {
+        std::os::unix::fs::symlink(root().join(link), folder.path().join(link)).unwrap();
+    }
+    let binary = assert_cmd::cargo::cargo_bin("nightcall");
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder.path()).env("PATH", &path).env("NO_COLOR", "1").env("COLUMNS", "80");
+        let out = command.output().unwrap();
+        assert!(out.status.success(), "{program} {arguments:?}: {}", text(&out.stderr));
+        text(&out.stdout)
+    };
+    let mut commands = 0;
+    for command in readme.replace("\\\n", "").lines().filter_map(|line| line.strip_prefix("    nightcall ")) {
+        if command.starts_with("stage") {
+            let store = store::Store::open_existing(folder.path().join("store").to_str().unwrap()).unwrap();
+            fs::write(folder.path().join("calls-and-segments.arrows"), calls_and_segments(&store)).unwrap();
+        }
+        let out = run("sh", &["-c", &format!("nightcall {command}")]);
+        if command.starts_with("show") {
+            let shown: String =
+                out.lines().map(|l| if l.is_empty() { "\n".into() } else { format!("    {l}\n") }).collect();
+            assert!(readme.contains(&shown), "README.md does not show this:\n{shown}");
+        }
+        commands += 1;
+    }
+    assert!(commands >= 6, "{commands} commands");
+    let blocks = |language: &str| {
+        let open = format!("```{language}\n");
+        readme.split(open.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for block in blocks("toml") {
+        fs::write(folder.path().join("my.toml"), format!("name = \"mine\"\n{block}")).unwrap();
+        run("nightcall", &["status", "--store", "store", "--pipeline", "my.toml"]);
+    }
+    let python = |code: &str| run("python3", &["-c", code]);
+    if !Command::new("python3").args(["-c", "import duckdb, pandas, pyarrow"]).output().unwrap().status.success() {
+        println!("skipped: the README's SQL and Python need python3 with duckdb, pandas and pyarrow");
+        return;
+    }
+    for block in blocks("sql") {
+        assert!(python(&format!("import duckdb\nprint(duckdb.sql('''{block}'''))")).contains("Fernbank"));
+    }
+    for block in blocks("python") {
+        assert!(!python(&block).is_empty());
+    }
 }
