@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use flow::{Flow, FlowConfig};
-use inference::SentenceEncoder;
+use inference::{Precision, SentenceEncoder};
 use schema::{Call, CallFailure, Item, ModelId, Segment, Sink, Stage, StageError, Table, Topic, from_batch, to_batch};
 use serde_json::{Value, json};
 use std::{error::Error, path::Path, sync::Arc};
@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    let encoder = Arc::new(SentenceEncoder::load(Path::new(model), &candle_core::Device::Cpu)?);
+    let encoder = Arc::new(SentenceEncoder::load(Path::new(model), &candle_core::Device::Cpu, Precision::default())?);
     let model = ModelId { name: "all-minilm-l6-v2".into(), sha256: String::new() };
     let items = [Item::Batch(Table::Calls, to_batch(&calls)?), Item::Batch(Table::Segments, to_batch(&segments)?)];
     Flow::new(config, encoder, model).run(&mut items.into_iter(), &mut Print)?;

@@ -1,7 +1,7 @@
 //! The stage over a shard, with the real sentence encoder.
 
 use flow::{Flow, FlowConfig};
-use inference::SentenceEncoder;
+use inference::{Precision, SentenceEncoder};
 use schema::{
     Call, CallFailure, CallMetrics, Item, ModelId, Participant, Segment, Sink, SpeakerMetrics, Stage, StageError,
     Table, Topic, Turn, from_batch, to_batch,
@@ -38,7 +38,9 @@ fn encoder() -> Option<Arc<SentenceEncoder>> {
         eprintln!("skipped: needs the model all-minilm-l6-v2 (nightcall models pull all-minilm-l6-v2)");
         return None;
     }
-    Some(Arc::new(SentenceEncoder::load(&folder, &candle_core::Device::Cpu).expect("a sound model")))
+    Some(Arc::new(
+        SentenceEncoder::load(&folder, &candle_core::Device::Cpu, Precision::default()).expect("a sound model"),
+    ))
 }
 
 fn call(id: &str, status: &str) -> Call {

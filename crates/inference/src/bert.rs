@@ -1,13 +1,15 @@
 //! BERT's encoder over texts laid end to end: no padding, no mask.
 //!
-//! The linear layers and norms see the tokens of all texts as one matrix. Attention sees texts of equal length at once,
-//! which stand beside each other because the texts are sorted by length. So a text's result cannot depend on how long
-//! its neighbours are, and no time goes into padding.
+//! The linear layers and norms see the tokens of all texts as one matrix, and attention each text alone. So a text's
+//! result cannot depend on how long its neighbours are, and no time goes into padding.
 //!
 //! The network is that of Devlin et al. 2018 (arXiv:1810.04805), as transformers has it in
 //! `src/transformers/models/bert/modeling_bert.py`: post-norm layers, GELU by the error function, learned positions.
 
-use crate::kernels::{Activation, activate, softmax};
+use crate::Precision;
+use crate::attention::attend;
+use crate::kernels::Activation;
+use crate::linear::Linear;
 use candle_core::{Device, IndexOp, Result, Tensor};
 use candle_nn::{Embedding, LayerNorm, Module, VarBuilder};
 use serde::Deserialize;
@@ -63,28 +65,6 @@ pub(crate) struct Bert {
     layers: Vec<Layer>,
 }
 
-/// activation(x w + b), the weight turned once at loading: the matrix product packs it in the order that it lies in.
-struct Linear {
-    /// (in, out)
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl Linear {
-    /// From a weight as it is stored, (out, in).
-    fn new(weight: &Tensor, bias: Tensor) -> Result<Self> {
-        Ok(Self { weight: weight.t()?.contiguous()?, bias })
-    }
-
-    fn load(inputs: usize, outputs: usize, weights: &VarBuilder) -> Result<Self> {
-        Self::new(&weights.get((outputs, inputs), "weight")?, weights.get(outputs, "bias")?)
-    }
-
-    fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        activate(x.matmul(&self.weight)?, Some(&self.bias), activation)
-    }
-}
-
 struct Layer {
     heads: usize,
     /// Queries, keys and values in one product, the queries scaled.
@@ -97,7 +77,7 @@ struct Layer {
 }
 
 impl Bert {
-    pub fn load(weights: &VarBuilder, config: &Config) -> Result<Self> {
+    pub fn load(weights: &VarBuilder, config: &Config, precision: Precision) -> Result<Self> {
         let weights = if weights.contains_tensor("bert.embeddings.word_embeddings.weight") {
             weights.pp("bert")
         } else {
@@ -113,37 +93,29 @@ impl Bert {
             positions: positions.broadcast_add(&types.i(0)?)?,
             norm: candle_nn::layer_norm(hidden, eps, embeddings.pp("LayerNorm"))?,
             layers: (0..config.num_hidden_layers)
-                .map(|i| Layer::load(&encoder.pp(i), config))
+                .map(|i| Layer::load(&encoder.pp(i), config, precision))
                 .collect::<Result<_>>()?,
         })
     }
 
-    /// Texts as token ids, shortest first, to (tokens of all texts, hidden).
+    /// Texts as token ids to (tokens of all texts, hidden).
     pub fn forward(&self, texts: &[&[u32]], device: &Device) -> Result<Tensor> {
-        debug_assert!(texts.is_sorted_by_key(|text| text.len()));
         let ids: Vec<u32> = texts.concat();
         let places: Vec<u32> = texts.iter().flat_map(|text| 0..text.len() as u32).collect();
         let words = self.words.forward(&Tensor::new(ids, device)?)?;
         let places = self.positions.index_select(&Tensor::new(places, device)?, 0)?;
 
-        // (number of texts, their length)
-        let mut runs: Vec<(usize, usize)> = Vec::new();
-        for text in texts {
-            match runs.last_mut() {
-                Some((count, length)) if *length == text.len() => *count += 1,
-                _ => runs.push((1, text.len())),
-            }
-        }
+        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
         let mut hidden = self.norm.forward(&(words + places)?)?;
         for layer in &self.layers {
-            hidden = layer.forward(&hidden, &runs)?;
+            hidden = layer.forward(&hidden, &lengths)?;
         }
         Ok(hidden)
     }
 }
 
 impl Layer {
-    fn load(weights: &VarBuilder, config: &Config) -> Result<Self> {
+    fn load(weights: &VarBuilder, config: &Config, precision: Precision) -> Result<Self> {
         let (hidden, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let attention = weights.pp("attention");
         let part = |name: &str| -> Result<(Tensor, Tensor)> {
@@ -155,36 +127,19 @@ impl Layer {
         let q = ((q.0 * scale)?, (q.1 * scale)?);
         Ok(Self {
             heads: config.num_attention_heads,
-            qkv: Linear::new(&Tensor::cat(&[q.0, k.0, v.0], 0)?, Tensor::cat(&[q.1, k.1, v.1], 0)?)?,
-            attended: Linear::load(hidden, hidden, &attention.pp("output.dense"))?,
+            qkv: Linear::new(&Tensor::cat(&[q.0, k.0, v.0], 0)?, Some(Tensor::cat(&[q.1, k.1, v.1], 0)?), precision)?,
+            attended: Linear::load(hidden, hidden, true, precision, &attention.pp("output.dense"))?,
             attended_norm: candle_nn::layer_norm(hidden, eps, attention.pp("output.LayerNorm"))?,
-            wide: Linear::load(hidden, wide, &weights.pp("intermediate.dense"))?,
-            narrow: Linear::load(wide, hidden, &weights.pp("output.dense"))?,
+            wide: Linear::load(hidden, wide, true, precision, &weights.pp("intermediate.dense"))?,
+            narrow: Linear::load(wide, hidden, true, precision, &weights.pp("output.dense"))?,
             norm: candle_nn::layer_norm(hidden, eps, weights.pp("output.LayerNorm"))?,
         })
     }
 
-    fn forward(&self, hidden: &Tensor, runs: &[(usize, usize)]) -> Result<Tensor> {
-        let qkv = self.qkv.forward(hidden, Activation::None)?;
-        let mut attended = Vec::with_capacity(runs.len());
-        let mut start = 0;
-        for &(count, length) in runs {
-            attended.push(self.attend(&qkv.narrow(0, start, count * length)?, count, length)?);
-            start += count * length;
-        }
-        let attended = self.attended.forward(&Tensor::cat(&attended, 0)?, Activation::None)?;
-        let hidden = self.attended_norm.forward(&(attended + hidden)?)?;
-        let wide = self.wide.forward(&hidden, Activation::Gelu)?;
-        self.norm.forward(&(self.narrow.forward(&wide, Activation::None)? + hidden)?)
-    }
-
-    /// Self-attention of texts of one length: (count * length, 3 * hidden) to (count * length, hidden).
-    fn attend(&self, qkv: &Tensor, count: usize, length: usize) -> Result<Tensor> {
-        let hidden = qkv.dim(1)? / 3;
-        let size = hidden / self.heads;
-        // (queries | keys | values, count, heads, length, size)
-        let qkv = qkv.reshape((count, length, 3, self.heads, size))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
-        let shares = softmax(qkv.i(0)?.matmul(&qkv.i(1)?.t()?)?)?;
-        shares.matmul(&qkv.i(2)?)?.transpose(1, 2)?.reshape((count * length, hidden))
+    fn forward(&self, hidden: &Tensor, lengths: &[usize]) -> Result<Tensor> {
+        let attended = attend(&self.qkv.forward(hidden)?, lengths, self.heads, None)?;
+        let hidden = self.attended_norm.forward(&(self.attended.forward(&attended)? + hidden)?)?;
+        let wide = self.wide.forward_then(Activation::Gelu, &hidden)?;
+        self.norm.forward(&(self.narrow.forward(&wide)? + hidden)?)
     }
 }

@@ -4,8 +4,13 @@
 //! Each function takes the tensor that it changes by value: call it on a fresh result that nobody else holds. On a
 //! graphics card they are candle's operations.
 
+pub(crate) mod int8;
 mod math;
+mod memory;
 
+pub(crate) use memory::Memory;
+
+use crate::linear::{Window, outputs};
 use candle_core::{CpuStorage, D, Layout, Result, Tensor, bail};
 use math::{each, each_biased, exp, gelu, greatest, softmax_row, sum, tanh};
 use pulp::Arch;
@@ -39,6 +44,17 @@ pub(crate) fn activate(x: Tensor, bias: Option<&Tensor>, activation: Activation)
         Activation::Tanh => x.tanh(),
         Activation::Gelu => x.gelu_erf(),
     }
+}
+
+/// `activation(x W^T + bias)` for windows of rows of x, `[inputs, channels]`: a window's rows lie side by side.
+pub(crate) fn multiply(
+    x: &Tensor,
+    window: Window,
+    weight: &int8::Weight,
+    bias: Option<&[f32]>,
+    then: Activation,
+) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Multiply { window, weight, bias, then })
 }
 
 /// Softmax over the last dimension.
@@ -90,7 +106,7 @@ pub(crate) fn likeliest(logits: &[f32]) -> (usize, f32) {
 const EPSILON: f32 = 1e-5;
 
 /// The elements of a contiguous f32 tensor.
-fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(crate) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
         _ => bail!("a kernel needs contiguous f32"),
@@ -117,6 +133,50 @@ fn task(width: usize) -> usize {
     (TASK / width).max(1) * width
 }
 
+struct Multiply<'a> {
+    window: Window,
+    weight: &'a int8::Weight,
+    bias: Option<&'a [f32]>,
+    then: Activation,
+}
+
+impl candle_core::CustomOp1 for Multiply<'_> {
+    fn name(&self) -> &'static str {
+        "multiply-int8"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, candle_core::Shape)> {
+        let (inputs, channels) = layout.shape().dims2()?;
+        let (x, width) = (floats(x, layout)?, self.weight.outputs());
+        if self.weight.inputs() != self.window.0 * channels {
+            bail!("windows of {} by {channels} for a weight of {} inputs", self.window.0, self.weight.inputs());
+        }
+        let (rows, arch) = (outputs(inputs, self.window), Arch::new());
+        let mut out = vec![0.0; rows * width];
+        self.weight.multiply(int8::Level::best(), x, rows, self.window.1 * channels, &mut out, |rows| {
+            then(arch, rows, self.bias, self.then);
+        });
+        Ok((CpuStorage::F32(out), (rows, width).into()))
+    }
+}
+
+/// `activation(x + bias)` over whole rows.
+fn then(arch: Arch, rows: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
+    let Some(bias) = bias else {
+        return match activation {
+            Activation::None => {}
+            Activation::Tanh => arch.dispatch(|| each(rows, tanh)),
+            Activation::Gelu => arch.dispatch(|| each(rows, gelu)),
+        };
+    };
+    let rows = rows.chunks_exact_mut(bias.len());
+    match activation {
+        Activation::None => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, |x| x))),
+        Activation::Tanh => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, tanh))),
+        Activation::Gelu => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, gelu))),
+    }
+}
+
 struct Activate(Activation);
 
 impl candle_core::InplaceOp1 for Activate {
@@ -126,11 +186,7 @@ impl candle_core::InplaceOp1 for Activate {
 
     fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> Result<()> {
         let arch = Arch::new();
-        floats_mut(x, layout)?.par_chunks_mut(TASK).for_each(|rows| match self.0 {
-            Activation::None => {}
-            Activation::Tanh => arch.dispatch(|| each(rows, tanh)),
-            Activation::Gelu => arch.dispatch(|| each(rows, gelu)),
-        });
+        floats_mut(x, layout)?.par_chunks_mut(TASK).for_each(|rows| then(arch, rows, None, self.0));
         Ok(())
     }
 }
@@ -143,14 +199,8 @@ impl candle_core::InplaceOp2 for Activate {
     fn cpu_fwd(&self, x: &mut CpuStorage, x_layout: &Layout, bias: &CpuStorage, bias_layout: &Layout) -> Result<()> {
         let arch = Arch::new();
         let (bias, width) = (floats(bias, bias_layout)?, width(bias_layout)?);
-        floats_mut(x, x_layout)?.par_chunks_mut(task(width)).for_each(|rows| {
-            let rows = rows.chunks_exact_mut(width);
-            match self.0 {
-                Activation::None => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, |x| x))),
-                Activation::Tanh => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, tanh))),
-                Activation::Gelu => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, gelu))),
-            }
-        });
+        let rows = floats_mut(x, x_layout)?.par_chunks_mut(task(width));
+        rows.for_each(|rows| then(arch, rows, Some(bias), self.0));
         Ok(())
     }
 }

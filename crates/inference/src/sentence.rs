@@ -1,7 +1,7 @@
 //! Sentences as vectors: a BERT encoder, mean pooled and normalised, as sentence-transformers runs it.
 
-use crate::InferenceError;
 use crate::bert::{Bert, Config};
+use crate::{InferenceError, Precision};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub struct SentenceEncoder {
 
 impl SentenceEncoder {
     /// Reads `config.json`, `model.safetensors` and `tokenizer.json` from a folder.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, InferenceError> {
+    pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, InferenceError> {
         let path = folder.join("config.json");
         let config: Config = serde_json::from_slice(&InferenceError::read(&path)?)
             .map_err(|error| InferenceError::bad_file(&path, error))?;
@@ -35,7 +35,7 @@ impl SentenceEncoder {
         let path = folder.join("model.safetensors");
         let weights = VarBuilder::from_buffered_safetensors(InferenceError::read(&path)?, DType::F32, device)
             .map_err(|error| InferenceError::bad_file(&path, error))?;
-        let model = Bert::load(&weights, &config).map_err(|error| InferenceError::bad_file(&path, error))?;
+        let model = Bert::load(&weights, &config, precision).map_err(|error| InferenceError::bad_file(&path, error))?;
 
         let path = folder.join("tokenizer.json");
         let mut tokenizer = Tokenizer::from_bytes(InferenceError::read(&path)?)

@@ -3,7 +3,7 @@
 use crate::{PipelineError, Spec};
 use extract::Extract;
 use flow::Flow;
-use inference::{Device, DeviceChoice, Registry, SentenceEncoder, open_device};
+use inference::{Device, DeviceChoice, Precision, Registry, SentenceEncoder, open_device};
 use ingest::Ingest;
 use schema::{ModelId, Stage, StageName};
 use sentiment::SentimentStage;
@@ -69,7 +69,7 @@ impl<'a> Assembly<'a> {
             return Ok(encoder.clone());
         }
         let found = self.registry.find(&self.spec.sentence_encoder).map_err(setup)?;
-        let encoder = SentenceEncoder::load(&found.folder, &self.device).map_err(setup)?;
+        let encoder = SentenceEncoder::load(&found.folder, &self.device, Precision::Int8).map_err(setup)?;
         let model = ModelId { name: found.manifest.name.clone(), sha256: found.sha256.clone() };
         Ok(self.encoder.insert((Arc::new(encoder), model)).clone())
     }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout)]
 
-use inference::SentenceEncoder;
+use inference::{Precision, SentenceEncoder};
 use serde_json::{Value, json};
 use std::{error::Error, ops::Range, path::Path, sync::Arc};
 use summarize::{Dialogue, Line, SummarizeConfig, Summarizer};
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(one) => vec![one],
         Err(_) => text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?,
     };
-    let encoder = SentenceEncoder::load(Path::new(model), &candle_core::Device::Cpu)?;
+    let encoder = SentenceEncoder::load(Path::new(model), &candle_core::Device::Cpu, Precision::default())?;
     let summarizer = Summarizer::new(SummarizeConfig::default(), Arc::new(encoder));
     let dialogues: Vec<Dialogue> = calls.iter().map(|call| dialogue(call, words)).collect();
     for ((call, dialogue), points) in calls.iter().zip(&dialogues).zip(summarizer.summarize(&dialogues)?) {

@@ -1,6 +1,6 @@
 //! The stage over a shard, with the real sentence encoder.
 
-use inference::SentenceEncoder;
+use inference::{Precision, SentenceEncoder};
 use schema::{
     Call, CallFailure, Item, ModelId, Row, Sink, Stage, StageError, Summary, Table, Topic, Turn, from_batch, to_batch,
 };
@@ -30,7 +30,9 @@ fn encoder() -> Option<Arc<SentenceEncoder>> {
         eprintln!("skipped: needs the model all-minilm-l6-v2 (nightcall models pull all-minilm-l6-v2)");
         return None;
     }
-    Some(Arc::new(SentenceEncoder::load(&folder, &candle_core::Device::Cpu).expect("a sound model")))
+    Some(Arc::new(
+        SentenceEncoder::load(&folder, &candle_core::Device::Cpu, Precision::default()).expect("a sound model"),
+    ))
 }
 
 const INVOICE: [(&str, &str); 10] = [

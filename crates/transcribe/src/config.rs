@@ -4,7 +4,7 @@ use crate::{
     TranscribeError,
     chunker::{Rules, frames},
 };
-use inference::{Engine, Installed};
+use inference::{Engine, Installed, Precision};
 use schema::ModelId;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -24,6 +24,8 @@ pub struct TranscribeConfig {
     pub models: Vec<String>,
     /// Language of the calls whose row names none: a BCP 47 code.
     pub language: String,
+    /// `int8` or `f32`: how exactly the models of our own inference core multiply on the processor.
+    pub precision: Precision,
     /// The longest stretch that is recognized at once, in seconds (5 to 30).
     pub max_chunk_s: f32,
     /// Sound recognized as one batch, padding counted, in seconds. More fills wide machines better and takes more memory.
@@ -40,6 +42,7 @@ impl Default for TranscribeConfig {
         Self {
             models: vec!["moonshine-tiny-en".into()],
             language: "en".into(),
+            precision: Precision::Int8,
             max_chunk_s: 15.0,
             batch_s: 120.0,
             speech_threshold: 0.4,

@@ -38,7 +38,8 @@ pub struct Transcribe {
 impl Transcribe {
     /// Loads the models, given in order of preference.
     pub fn new(config: TranscribeConfig, models: Vec<EngineSpec>, device: &Device) -> Result<Self, TranscribeError> {
-        let engines = models.iter().map(|spec| engines::load(spec, device)).collect::<Result<_, _>>()?;
+        let engines =
+            models.iter().map(|spec| engines::load(spec, device, config.precision)).collect::<Result<_, _>>()?;
         Self::with_engines(config, models, engines)
     }
 

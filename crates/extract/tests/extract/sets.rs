@@ -19,7 +19,11 @@ fn encoder() -> Option<inference::SentenceEncoder> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let models = models.or_else(|| Some(cache?.join("nightcall/models")))?;
-    let encoder = inference::SentenceEncoder::load(&models.join("all-minilm-l6-v2"), &inference::Device::Cpu);
+    let encoder = inference::SentenceEncoder::load(
+        &models.join("all-minilm-l6-v2"),
+        &inference::Device::Cpu,
+        inference::Precision::default(),
+    );
     if encoder.is_err() {
         eprintln!("skipped: needs the model all-minilm-l6-v2");
     }

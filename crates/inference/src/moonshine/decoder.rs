@@ -5,14 +5,17 @@
 //! does.
 
 use super::config::Config;
-use super::layers::{LayerNorm, Linear, Rotary};
-use crate::kernels::{gate, softmax};
+use super::layers::{LayerNorm, load_attention};
+use crate::Precision;
+use crate::attention::{Angles, Rotary};
+use crate::kernels::{Memory, gate, softmax};
+use crate::linear::Linear;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
+use rayon::prelude::*;
 
 pub(super) struct Decoder {
-    /// Absent when the output's weight is also the embedding.
-    embedding: Option<Tensor>,
+    embedding: Tensor,
     layers: Vec<Layer>,
     last_norm: LayerNorm,
     output: Linear,
@@ -20,6 +23,8 @@ pub(super) struct Decoder {
     heads: usize,
     head_size: usize,
     device: Device,
+    /// Attention on the processor itself, and not by candle's operations.
+    pub host: bool,
 }
 
 struct Layer {
@@ -38,52 +43,59 @@ struct Layer {
 /// What a batch remembers from step to step.
 pub(super) struct State {
     step: usize,
+    /// The frames of each row.
+    lengths: Vec<usize>,
     layers: Vec<LayerState>,
-    /// `[rows, 1, 1, frames]`: 0 over a row's frames, minus infinity after them; absent when all rows are equally long.
+    /// On a graphics card, `[rows, 1, 1, frames]`: 0 over a row's frames, minus infinity after them; absent when all rows
+    /// are equally long.
     mask: Option<Tensor>,
 }
 
-struct LayerState {
-    /// `[rows, heads, capacity, head size]`, filled up to the step.
-    keys: Tensor,
-    values: Tensor,
-    /// `[rows, heads, frames, head size]`.
-    memory_keys: Tensor,
-    memory_values: Tensor,
+enum LayerState {
+    /// On the processor, one for each head of each row: a row that leaves takes its own along, and sees no padding.
+    Host { past: Vec<Memory>, heard: Vec<Memory> },
+    Card {
+        /// `[rows, heads, capacity, head size]`, filled up to the step.
+        keys: Tensor,
+        values: Tensor,
+        /// `[rows, heads, frames, head size]`.
+        memory_keys: Tensor,
+        memory_values: Tensor,
+    },
 }
 
 /// What a step says about each row's next token.
 pub(super) struct Step {
     /// `[rows, vocabulary]`.
     pub logits: Tensor,
-    /// The cross-attention of each layer, `[rows, heads, frames]`.
-    pub attention: Vec<Tensor>,
+    /// For each row the cross-attention of the wanted heads over the row's frames, head by head.
+    pub attention: Vec<Vec<f32>>,
 }
 
 impl Decoder {
-    pub fn load(config: &Config, vb: &VarBuilder) -> Result<Self> {
+    pub fn load(config: &Config, precision: Precision, vb: &VarBuilder) -> Result<Self> {
         let (width, vocabulary) = (config.hidden_size, config.vocab_size);
         let decoder = vb.pp("model.decoder");
         let embedding = decoder.get((vocabulary, width), "embed_tokens.weight")?;
-        let (output, embedding) = if config.tie_word_embeddings {
-            (Linear::new(&embedding, None)?, None)
+        let output = if config.tie_word_embeddings {
+            Linear::new(&embedding, None, precision)?
         } else {
-            (Linear::load(width, vocabulary, false, &vb.pp("proj_out"))?, Some(embedding))
+            Linear::load(width, vocabulary, false, precision, &vb.pp("proj_out"))?
         };
         let layer = |i: usize| {
             let vb = decoder.pp("layers").pp(i);
             let (own, cross) = (vb.pp("self_attn"), vb.pp("encoder_attn"));
             Ok::<_, candle_core::Error>(Layer {
                 self_norm: LayerNorm::load(width, &vb.pp("input_layernorm"))?,
-                query_key_value: Linear::load_attention(config, &["q_proj", "k_proj", "v_proj"], &own)?,
-                self_output: Linear::load(width, width, false, &own.pp("o_proj"))?,
+                query_key_value: load_attention(config, &["q_proj", "k_proj", "v_proj"], precision, &own)?,
+                self_output: Linear::load(width, width, false, precision, &own.pp("o_proj"))?,
                 cross_norm: LayerNorm::load(width, &vb.pp("post_attention_layernorm"))?,
-                cross_query: Linear::load_attention(config, &["q_proj"], &cross)?,
-                cross_key_value: Linear::load_attention(config, &["k_proj", "v_proj"], &cross)?,
-                cross_output: Linear::load(width, width, false, &cross.pp("o_proj"))?,
+                cross_query: load_attention(config, &["q_proj"], precision, &cross)?,
+                cross_key_value: load_attention(config, &["k_proj", "v_proj"], precision, &cross)?,
+                cross_output: Linear::load(width, width, false, precision, &cross.pp("o_proj"))?,
                 mlp_norm: LayerNorm::load(width, &vb.pp("final_layernorm"))?,
-                fc1: Linear::load(width, 2 * config.intermediate_size, true, &vb.pp("mlp.fc1"))?,
-                fc2: Linear::load(config.intermediate_size, width, true, &vb.pp("mlp.fc2"))?,
+                fc1: Linear::load(width, 2 * config.intermediate_size, true, precision, &vb.pp("mlp.fc1"))?,
+                fc2: Linear::load(config.intermediate_size, width, true, precision, &vb.pp("mlp.fc2"))?,
             })
         };
         Ok(Self {
@@ -91,10 +103,11 @@ impl Decoder {
             last_norm: LayerNorm::load(width, &decoder.pp("norm"))?,
             output,
             embedding,
-            rotary: Rotary::new(config, vb.device()),
+            rotary: Rotary::new(config.rotary_pairs(), config.rope_theta()),
             heads: config.heads(),
             head_size: config.head_size(),
             device: vb.device().clone(),
+            host: vb.device().is_cpu(),
         })
     }
 
@@ -105,103 +118,184 @@ impl Decoder {
         let frames = Tensor::cat(rows, 0)?;
         let layer = |layer: &Layer| {
             let joined = layer.cross_key_value.forward(&frames)?;
-            let mut start = 0;
-            let mut padded = Vec::with_capacity(rows.len());
-            for &length in &lengths {
-                let row = joined.narrow(0, start, length)?.pad_with_zeros(0, 0, longest - length)?;
-                padded.push(row.reshape((longest, 2 * self.heads, self.head_size))?.transpose(0, 1)?);
-                start += length;
-            }
-            let joined = Tensor::stack(&padded, 0)?;
-            let room = (rows.len(), self.heads, capacity, self.head_size);
-            Ok::<_, candle_core::Error>(LayerState {
-                keys: Tensor::zeros(room, DType::F32, &self.device)?,
-                values: Tensor::zeros(room, DType::F32, &self.device)?,
-                memory_keys: joined.narrow(1, 0, self.heads)?.contiguous()?,
-                memory_values: joined.narrow(1, self.heads, self.heads)?.contiguous()?,
-            })
+            if self.host { self.host(&joined, &lengths, capacity) } else { self.card(&joined, &lengths, capacity) }
         };
-        let mask = lengths.iter().any(|&length| length < longest).then(|| {
+        let layers = self.layers.iter().map(layer).collect::<Result<_>>()?;
+        let padded = !self.host && lengths.iter().any(|&length| length < longest);
+        let mask = padded.then(|| {
             let mask: Vec<f32> = lengths
                 .iter()
                 .flat_map(|&length| (0..longest).map(move |i| if i < length { 0.0 } else { f32::NEG_INFINITY }))
                 .collect();
             Tensor::from_vec(mask, (rows.len(), 1, 1, longest), &self.device)
         });
-        Ok(State { step: 0, layers: self.layers.iter().map(layer).collect::<Result<_>>()?, mask: mask.transpose()? })
+        Ok(State { step: 0, layers, mask: mask.transpose()?, lengths })
     }
 
-    /// Takes each row's last token and says what may follow it.
-    pub fn step(&self, tokens: &[u32], state: &mut State) -> Result<Step> {
-        let tokens = Tensor::new(tokens, &self.device)?;
-        let mut x = match &self.embedding {
-            Some(embedding) => embedding.index_select(&tokens, 0)?,
-            None => self.output.rows(&tokens)?,
-        };
-        let (cos, sin) = self.rotary.angles(std::iter::once(state.step))?;
-        let mut attention = Vec::with_capacity(self.layers.len());
-        for (layer, memory) in self.layers.iter().zip(&mut state.layers) {
+    /// From the keys and values of all rows' frames, end to end and side by side.
+    fn host(&self, joined: &Tensor, lengths: &[usize], capacity: usize) -> Result<LayerState> {
+        let (heads, size) = (self.heads, self.head_size);
+        let joined = joined.flatten_all()?.to_vec1::<f32>()?;
+        let width = heads * size;
+        let starts = lengths.iter().scan(0, |end, length| Some(std::mem::replace(end, *end + length)));
+        let tasks: Vec<_> = starts.zip(lengths).flat_map(|row| (0..heads).map(move |head| (row, head))).collect();
+        let heard = tasks.par_iter().map(|&((start, &length), head)| {
+            let mut memory = Memory::new(size, length);
+            let rows = joined[start * 2 * width..].chunks_exact(2 * width).take(length);
+            for (frame, row) in rows.enumerate() {
+                memory.set(frame, &row[head * size..][..size], &row[width + head * size..][..size]);
+            }
+            memory
+        });
+        let past = tasks.iter().map(|_| Memory::new(size, capacity)).collect();
+        Ok(LayerState::Host { past, heard: heard.collect() })
+    }
+
+    fn card(&self, joined: &Tensor, lengths: &[usize], capacity: usize) -> Result<LayerState> {
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let mut start = 0;
+        let mut padded = Vec::with_capacity(lengths.len());
+        for &length in lengths {
+            let row = joined.narrow(0, start, length)?.pad_with_zeros(0, 0, longest - length)?;
+            padded.push(row.reshape((longest, 2 * self.heads, self.head_size))?.transpose(0, 1)?);
+            start += length;
+        }
+        let joined = Tensor::stack(&padded, 0)?;
+        let room = (lengths.len(), self.heads, capacity, self.head_size);
+        Ok(LayerState::Card {
+            keys: Tensor::zeros(room, DType::F32, &self.device)?,
+            values: Tensor::zeros(room, DType::F32, &self.device)?,
+            memory_keys: joined.narrow(1, 0, self.heads)?.contiguous()?,
+            memory_values: joined.narrow(1, self.heads, self.heads)?.contiguous()?,
+        })
+    }
+
+    /// Takes each row's last token and says what may follow it, and with which cross-attention of the `wanted` heads, as
+    /// (layer, head).
+    pub fn step(&self, tokens: &[u32], state: &mut State, wanted: &[(usize, usize)]) -> Result<Step> {
+        let mut x = self.embedding.index_select(&Tensor::new(tokens, &self.device)?, 0)?;
+        let angles = self.rotary.angles(std::iter::once(state.step));
+        let mut attention: Vec<Vec<Vec<f32>>> = vec![vec![Vec::new(); wanted.len()]; tokens.len()];
+        for (nth, (layer, memory)) in self.layers.iter().zip(&mut state.layers).enumerate() {
             let joined = layer.query_key_value.forward(&layer.self_norm.forward(&x)?)?;
-            x = (x + layer.self_output.forward(&self.attend_to_past(&joined, memory, state.step, &cos, &sin)?)?)?;
+            x = (x + layer.self_output.forward(&self.attend_to_past(&joined, memory, state.step, &angles)?)?)?;
             let query = layer.cross_query.forward(&layer.cross_norm.forward(&x)?)?;
-            let (heard, weights) = self.attend_to_frames(&query, memory, state.mask.as_ref())?;
+            let keep = |row: usize, head: usize, weights: &[f32]| {
+                if let Some(at) = wanted.iter().position(|wanted| *wanted == (nth, head)) {
+                    attention[row][at] = weights[..state.lengths[row]].to_vec();
+                }
+            };
+            let heard = self.attend_to_frames(&query, memory, state.mask.as_ref(), keep)?;
             x = (x + layer.cross_output.forward(&heard)?)?;
-            attention.push(weights);
             let wide = layer.fc1.forward(&layer.mlp_norm.forward(&x)?)?;
             x = (x + layer.fc2.forward(&gate(&wide)?)?)?;
         }
         state.step += 1;
-        Ok(Step { logits: self.output.forward(&self.last_norm.forward(&x)?)?, attention })
+        let logits = self.output.forward(&self.last_norm.forward(&x)?)?;
+        Ok(Step { logits, attention: attention.into_iter().map(|row| row.concat()).collect() })
     }
 
-    fn attend_to_past(
+    fn attend_to_past(&self, joined: &Tensor, memory: &mut LayerState, step: usize, angles: &Angles) -> Result<Tensor> {
+        let (heads, size) = (self.heads, self.head_size);
+        let (rows, width) = (joined.dims()[0], heads * size);
+        match memory {
+            LayerState::Host { past, .. } => {
+                let joined = joined.flatten_all()?.to_vec1::<f32>()?;
+                let mut out = vec![0.0; rows * width];
+                past.par_iter_mut().zip(out.par_chunks_mut(size)).enumerate().for_each(|(i, (past, out))| {
+                    let (row, head) = (&joined[i / heads * 3 * width..], i % heads * size);
+                    let mut turned = [&row[head..][..size], &row[width + head..][..size]].map(<[f32]>::to_vec);
+                    turned.iter_mut().for_each(|head| angles.turn(0, head));
+                    past.set(step, &turned[1], &row[2 * width + head..][..size]);
+                    past.attend(&turned[0], step + 1, |_, found, _| out.copy_from_slice(found));
+                });
+                Tensor::from_vec(out, (rows, width), &self.device)
+            }
+            LayerState::Card { keys, values, .. } => {
+                let joined = joined.reshape((rows, 3 * heads, 1, size))?;
+                let turned = angles.turn_all(&joined.narrow(1, 0, 2 * heads)?.contiguous()?)?;
+                keys.slice_set(&turned.narrow(1, heads, heads)?.contiguous()?, 2, step)?;
+                values.slice_set(&joined.narrow(1, 2 * heads, heads)?.contiguous()?, 2, step)?;
+                let keys = keys.narrow(2, 0, step + 1)?;
+                let q = turned.narrow(1, 0, heads)?.contiguous()?;
+                let weights = softmax(q.matmul(&keys.transpose(2, 3)?)?)?;
+                weights.matmul(&values.narrow(2, 0, step + 1)?)?.reshape((rows, width))
+            }
+        }
+    }
+
+    /// `keep` gets row, head and weights of the frames.
+    fn attend_to_frames(
         &self,
-        joined: &Tensor,
-        memory: &mut LayerState,
-        step: usize,
-        cos: &Tensor,
-        sin: &Tensor,
+        query: &Tensor,
+        memory: &LayerState,
+        mask: Option<&Tensor>,
+        mut keep: impl FnMut(usize, usize, &[f32]),
     ) -> Result<Tensor> {
         let (heads, size) = (self.heads, self.head_size);
-        let rows = joined.dims()[0];
-        let joined = joined.reshape((rows, 3 * heads, 1, size))?;
-        let turned = joined.narrow(1, 0, 2 * heads)?.contiguous()?;
-        let turned = candle_nn::rotary_emb::rope_i(&turned, cos, sin)?;
-        memory.keys.slice_set(&turned.narrow(1, heads, heads)?.contiguous()?, 2, step)?;
-        memory.values.slice_set(&joined.narrow(1, 2 * heads, heads)?.contiguous()?, 2, step)?;
-        let keys = memory.keys.narrow(2, 0, step + 1)?;
-        let values = memory.values.narrow(2, 0, step + 1)?;
-        let q = turned.narrow(1, 0, heads)?.contiguous()?;
-        let weights = softmax(q.matmul(&keys.transpose(2, 3)?)?)?;
-        weights.matmul(&values)?.reshape((rows, heads * size))
-    }
-
-    fn attend_to_frames(&self, query: &Tensor, memory: &LayerState, mask: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
-        let (heads, size) = (self.heads, self.head_size);
-        let rows = query.dims()[0];
-        let q = query.reshape((rows, heads, 1, size))?;
-        let mut scores = q.matmul(&memory.memory_keys.transpose(2, 3)?)?;
-        if let Some(mask) = mask {
-            scores = scores.broadcast_add(mask)?;
+        let (rows, width) = (query.dims()[0], heads * size);
+        match memory {
+            LayerState::Host { heard, .. } => {
+                let query = query.flatten_all()?.to_vec1::<f32>()?;
+                let mut out = vec![0.0; rows * width];
+                let weights: Vec<Vec<f32>> = heard
+                    .par_iter()
+                    .zip(query.par_chunks(size))
+                    .zip(out.par_chunks_mut(size))
+                    .map(|((heard, query), out)| {
+                        let mut weights = Vec::new();
+                        heard.attend(query, heard.frames(), |_, found, shares| {
+                            out.copy_from_slice(found);
+                            weights = shares.to_vec();
+                        });
+                        weights
+                    })
+                    .collect();
+                weights.iter().enumerate().for_each(|(i, weights)| keep(i / heads, i % heads, weights));
+                Tensor::from_vec(out, (rows, width), &self.device)
+            }
+            LayerState::Card { memory_keys, memory_values, .. } => {
+                let q = query.reshape((rows, heads, 1, size))?;
+                let mut scores = q.matmul(&memory_keys.transpose(2, 3)?)?;
+                if let Some(mask) = mask {
+                    scores = scores.broadcast_add(mask)?;
+                }
+                let weights = softmax(scores)?;
+                for (row, weights) in weights.squeeze(2)?.to_vec3::<f32>()?.iter().enumerate() {
+                    weights.iter().enumerate().for_each(|(head, weights)| keep(row, head, weights));
+                }
+                weights.matmul(memory_values)?.reshape((rows, width))
+            }
         }
-        let weights = softmax(scores)?;
-        Ok((weights.matmul(&memory.memory_values)?.reshape((rows, heads * size))?, weights.squeeze(2)?))
     }
 }
 
 impl State {
-    /// Goes on with these rows alone.
+    /// Goes on with these rows alone, in their order.
     pub fn keep(&mut self, rows: &[usize]) -> Result<()> {
-        let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
-        let Some(first) = self.layers.first() else { return Ok(()) };
-        let rows = Tensor::new(rows, first.keys.device())?;
+        let before = self.lengths.len();
+        self.lengths = rows.iter().map(|&row| self.lengths[row]).collect();
         for layer in &mut self.layers {
-            for tensor in [&mut layer.keys, &mut layer.values, &mut layer.memory_keys, &mut layer.memory_values] {
-                *tensor = tensor.index_select(&rows, 0)?;
+            match layer {
+                LayerState::Host { past, heard } => {
+                    for memories in [past, heard] {
+                        let heads = memories.len() / before;
+                        let mut nth = 0..;
+                        memories.retain(|_| nth.next().is_some_and(|nth: usize| rows.contains(&(nth / heads))));
+                    }
+                }
+                LayerState::Card { keys, values, memory_keys, memory_values } => {
+                    let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+                    let rows = Tensor::new(rows, keys.device())?;
+                    for tensor in [keys, values, memory_keys, memory_values] {
+                        *tensor = tensor.index_select(&rows, 0)?;
+                    }
+                }
             }
         }
         if let Some(mask) = &mut self.mask {
-            *mask = mask.index_select(&rows, 0)?;
+            let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
+            *mask = mask.index_select(&Tensor::new(rows, mask.device())?, 0)?;
         }
         Ok(())
     }

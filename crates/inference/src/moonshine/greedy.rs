@@ -3,6 +3,7 @@
 use super::decoder::Decoder;
 use crate::kernels::likeliest;
 use candle_core::{Result, Tensor};
+use rayon::prelude::*;
 
 /// What was decoded for one row.
 #[derive(Default)]
@@ -62,19 +63,14 @@ pub(super) fn decode(
     let mut state = decoder.start(&live, capacity)?;
     let mut last = vec![marks.start; rows.len()];
     while !rows.is_empty() {
-        let step = decoder.step(&last, &mut state)?;
-        let logits: Vec<Vec<f32>> = step.logits.to_vec2()?;
-        let attention: Vec<Vec<Vec<f32>>> = heads
-            .iter()
-            .map(|&(layer, head)| step.attention[layer].narrow(1, head, 1)?.squeeze(1)?.to_vec2())
-            .collect::<Result<_>>()?;
+        let step = decoder.step(&last, &mut state, heads)?;
+        let logits = step.logits.flatten_all()?.to_vec1::<f32>()?;
+        let likeliest: Vec<(usize, f32)> = logits.par_chunks(logits.len() / rows.len()).map(likeliest).collect();
         let mut kept = Vec::with_capacity(rows.len());
-        for (i, &row) in rows.iter().enumerate() {
-            let (token, logprob) = likeliest(&logits[i]);
-            let token = token as u32;
-            let length = frames[row].dims()[0];
+        for (i, (attention, &(token, logprob))) in step.attention.into_iter().zip(&likeliest).enumerate() {
+            let (row, token) = (rows[i], token as u32);
             let out = &mut decoded[row];
-            out.attention.push(attention.iter().flat_map(|head| head[i][..length].iter().copied()).collect());
+            out.attention.push(attention);
             if token == marks.end {
                 out.end_logprob = Some(logprob);
             } else if out.tokens.len() < caps[row] {

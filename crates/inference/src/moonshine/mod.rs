@@ -10,7 +10,7 @@ mod tests;
 mod times;
 mod vocabulary;
 
-use crate::InferenceError;
+use crate::{InferenceError, Precision};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use config::Config;
@@ -70,7 +70,7 @@ impl Moonshine {
     pub const MIN_SAMPLES: usize = encoder::MIN_SAMPLES;
 
     /// Reads `config.json`, `model.safetensors` (f32 or f16) and `tokenizer.json` from a folder.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, InferenceError> {
+    pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, InferenceError> {
         let config = Config::read(&folder.join("config.json"))?;
         let vocabulary = Vocabulary::read(&folder.join("tokenizer.json"), config.vocab_size)?;
         let path = folder.join("model.safetensors");
@@ -78,8 +78,8 @@ impl Moonshine {
         let vb =
             VarBuilder::from_buffered_safetensors(InferenceError::read(&path)?, DType::F32, device).map_err(bad)?;
         Ok(Self {
-            encoder: Encoder::load(&config, &vb.pp("model.encoder")).map_err(bad)?,
-            decoder: Decoder::load(&config, &vb).map_err(bad)?,
+            encoder: Encoder::load(&config, precision, &vb.pp("model.encoder")).map_err(bad)?,
+            decoder: Decoder::load(&config, precision, &vb).map_err(bad)?,
             vocabulary,
             marks: Marks { start: config.decoder_start_token_id, end: config.eos_token_id },
             alignment_heads: times::alignment_heads(&config),

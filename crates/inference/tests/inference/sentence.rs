@@ -1,7 +1,7 @@
 //! The sentence encoder against transformers and sentence-transformers (`scripts/make-goldens-sentence.py`).
 
 use crate::{data, installed};
-use inference::{Device, SentenceEncoder, cosine};
+use inference::{Device, Precision, SentenceEncoder, cosine};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::sync::{Arc, LazyLock};
@@ -12,7 +12,8 @@ struct Golden {
     vector: Vec<f32>,
 }
 
-static SMALL: LazyLock<SentenceEncoder> = LazyLock::new(|| SentenceEncoder::load(&data("bert"), &Device::Cpu).unwrap());
+static SMALL: LazyLock<SentenceEncoder> =
+    LazyLock::new(|| SentenceEncoder::load(&data("bert"), &Device::Cpu, Precision::F32).unwrap());
 
 fn goldens(name: &str) -> Vec<Golden> {
     serde_json::from_slice(&std::fs::read(data("bert").join(name)).unwrap()).unwrap()
@@ -40,7 +41,7 @@ fn a_small_random_model_agrees_with_transformers() {
 #[test]
 fn the_real_model_agrees_with_sentence_transformers() {
     let Some(folder) = installed("all-minilm-l6-v2") else { return };
-    let encoder = SentenceEncoder::load(&folder, &Device::Cpu).unwrap();
+    let encoder = SentenceEncoder::load(&folder, &Device::Cpu, Precision::F32).unwrap();
     assert_eq!(encoder.dimensions(), 384);
     let goldens = goldens("minilm.json");
     let vectors = encoder.embed(&texts(&goldens)).unwrap();
@@ -74,7 +75,7 @@ fn any_number_of_texts_in_any_order_and_of_any_length() {
 #[test]
 fn a_folder_that_is_not_a_model_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let message = SentenceEncoder::load(folder.path(), &Device::Cpu).err().unwrap().to_string();
+    let message = SentenceEncoder::load(folder.path(), &Device::Cpu, Precision::F32).err().unwrap().to_string();
     assert!(message.contains("config.json") && message.contains("models verify"), "{message}");
 
     for name in ["config.json", "model.safetensors", "tokenizer.json"] {
@@ -83,20 +84,20 @@ fn a_folder_that_is_not_a_model_is_named() {
         }
         let whole = std::fs::read(folder.path().join(name)).unwrap();
         std::fs::write(folder.path().join(name), &whole[..whole.len() / 2]).unwrap();
-        let message = SentenceEncoder::load(folder.path(), &Device::Cpu).err().unwrap().to_string();
+        let message = SentenceEncoder::load(folder.path(), &Device::Cpu, Precision::F32).err().unwrap().to_string();
         assert!(message.contains(name), "{message}");
     }
 
     std::fs::copy(data("bert").join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
     let config = std::fs::read_to_string(data("bert").join("config.json")).unwrap();
     std::fs::write(folder.path().join("config.json"), config.replace("\"gelu\"", "\"relu\"")).unwrap();
-    let message = SentenceEncoder::load(folder.path(), &Device::Cpu).err().unwrap().to_string();
+    let message = SentenceEncoder::load(folder.path(), &Device::Cpu, Precision::F32).err().unwrap().to_string();
     assert!(message.contains("hidden_act is `relu`"), "{message}");
 }
 
 #[test]
 fn threads_share_one_encoder() {
-    let encoder = Arc::new(SentenceEncoder::load(&data("bert"), &Device::Cpu).unwrap());
+    let encoder = Arc::new(SentenceEncoder::load(&data("bert"), &Device::Cpu, Precision::F32).unwrap());
     let want = encoder.embed(&["the invoice"]).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -7,7 +7,7 @@ pub(crate) use moonshine::MoonshineEngine;
 pub(crate) use whisper_cpp::WhisperCppEngine;
 
 use crate::{EngineSpec, TranscribeError};
-use inference::{Device, Engine as EngineKind};
+use inference::{Device, Engine as EngineKind, Precision};
 
 /// A stretch of speech to recognize.
 #[derive(Clone, Copy)]
@@ -57,9 +57,13 @@ pub(crate) trait Engine: Send {
 }
 
 /// The engine that a model's manifest names.
-pub(crate) fn load(spec: &EngineSpec, device: &Device) -> Result<Box<dyn Engine>, TranscribeError> {
+pub(crate) fn load(
+    spec: &EngineSpec,
+    device: &Device,
+    precision: Precision,
+) -> Result<Box<dyn Engine>, TranscribeError> {
     Ok(match spec.engine {
-        EngineKind::Moonshine => Box::new(MoonshineEngine::load(&spec.folder, device)?),
+        EngineKind::Moonshine => Box::new(MoonshineEngine::load(&spec.folder, device, precision)?),
         EngineKind::WhisperCpp => Box::new(WhisperCppEngine::load(&spec.folder, &spec.languages)?),
     })
 }

@@ -2,15 +2,15 @@
 
 use super::{Engine, Recognition, Token, Window};
 use crate::TranscribeError;
-use inference::{Device, Moonshine, Recognized, RecognizedToken};
+use inference::{Device, Moonshine, Precision, Recognized, RecognizedToken};
 use std::{borrow::Cow, path::Path};
 
 /// One language, windows of any length, batches.
 pub(crate) struct MoonshineEngine(Moonshine);
 
 impl MoonshineEngine {
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, TranscribeError> {
-        Ok(Self(Moonshine::load(folder, device)?))
+    pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, TranscribeError> {
+        Ok(Self(Moonshine::load(folder, device, precision)?))
     }
 }
 

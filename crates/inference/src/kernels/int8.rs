@@ -1,0 +1,429 @@
+//! Matrix products in 8 bits: what the linear layers of our models spend their time on.
+//!
+//! A weight is one byte with a scale for each output, an activation one byte with a scale for each row (both symmetric),
+//! and the sums of products are whole numbers, so that they are exact and the same in any order, on any processor and in
+//! any batch. Quantization of activations as they come is that of ONNX Runtime's dynamic quantization, with a scale a row
+//! instead of one a tensor.
+//!
+//! The inner loop is written for AVX-512 with VNNI, for AVX2, and in plain Rust; [`Level::best`] chooses when it runs.
+
+#![allow(unsafe_code)] // the processors' instructions; each block says why it is sound
+
+use pulp::Arch;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Outputs that one register of weights serves.
+const LANES: usize = 16;
+/// Inputs whose products one instruction adds up.
+const GROUP: usize = 4;
+/// Rows and panels of the largest tile: 24 sums, 4 weights and an activation fill the 32 registers of AVX-512.
+const TILE_ROWS: usize = 6;
+const TILE_PANELS: usize = 4;
+/// Rows that a task takes at most: their activations stay in the cache while the weights pass by.
+const TASK_ROWS: usize = 48;
+
+/// The weights of 16 outputs for 4 inputs each, output by output.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Lane([u8; LANES * GROUP]);
+
+/// The sums of a tile.
+type Sums = [[[i32; LANES]; TILE_PANELS]; TILE_ROWS];
+
+/// The instructions that a machine has for this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Plain Rust, on every machine.
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// All that this machine can run, the best last.
+    pub fn available() -> Vec<Self> {
+        let mut levels = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                levels.push(Self::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+                levels.push(Self::Avx512);
+            }
+        }
+        levels
+    }
+
+    pub fn best() -> Self {
+        static BEST: std::sync::LazyLock<Level> =
+            std::sync::LazyLock::new(|| Level::available().last().copied().unwrap_or(Level::Portable));
+        *BEST
+    }
+}
+
+/// A weight of `[outputs, inputs]`.
+pub(crate) struct Weight {
+    inputs: usize,
+    outputs: usize,
+    /// For each 16 outputs, for each 4 inputs. A byte is the weight plus 128, since the instruction wants one side
+    /// without sign.
+    lanes: Vec<Lane>,
+    /// Of each output.
+    scales: Vec<f32>,
+}
+
+impl Weight {
+    /// Quantizes `[outputs, inputs]`.
+    pub fn new(weight: &[f32], inputs: usize) -> Self {
+        let outputs = weight.len() / inputs;
+        let groups = inputs.div_ceil(GROUP);
+        let mut lanes = vec![Lane([128; LANES * GROUP]); outputs.div_ceil(LANES) * groups];
+        let mut scales = Vec::with_capacity(outputs);
+        for (output, row) in weight.chunks_exact(inputs).enumerate() {
+            let most = row.iter().fold(0.0f32, |most, w| most.max(w.abs()));
+            let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
+            for (input, w) in row.iter().enumerate() {
+                let lane = &mut lanes[output / LANES * groups + input / GROUP];
+                lane.0[output % LANES * GROUP + input % GROUP] = ((w * inverse).round_ties_even() + 128.0) as u8;
+            }
+            scales.push(most / 127.0);
+        }
+        Self { inputs, outputs, lanes, scales }
+    }
+
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// `then` of `x W^T` for rows of `x` that begin `stride` elements apart: `[rows, inputs]` to `[rows, outputs]`.
+    /// `then` gets whole rows of outputs, some at a time.
+    pub fn multiply(
+        &self,
+        level: Level,
+        x: &[f32],
+        rows: usize,
+        stride: usize,
+        out: &mut [f32],
+        then: impl Fn(&mut [f32]) + Sync,
+    ) {
+        assert!(rows == 0 || x.len() >= (rows - 1) * stride + self.inputs, "too few inputs");
+        assert_eq!(out.len(), rows * self.outputs);
+        let (threads, panels) = (rayon::current_num_threads(), self.outputs.div_ceil(LANES));
+        if threads > 1 && rows < threads * TILE_ROWS && panels >= threads * TILE_PANELS {
+            // Few rows: the outputs are shared out.
+            let x = Quantized::new(x, rows, stride, self.inputs);
+            let each = panels.div_ceil(threads * 2).next_multiple_of(TILE_PANELS);
+            let part = |first: usize| {
+                let range = first..(first + each).min(panels);
+                let (from, to) = (range.start * LANES, (range.end * LANES).min(self.outputs));
+                let mut out = vec![0.0; rows * (to - from)];
+                self.panels(level, &x, range, &mut out);
+                (from, to, out)
+            };
+            let parts: Vec<_> = (0..panels).into_par_iter().step_by(each).map(part).collect();
+            for (from, to, part) in parts {
+                let rows = out.chunks_exact_mut(self.outputs).zip(part.chunks_exact(to - from));
+                rows.for_each(|(out, part)| out[from..to].copy_from_slice(part));
+            }
+            return then(out);
+        }
+        let block = rows.div_ceil(threads).next_multiple_of(TILE_ROWS).clamp(TILE_ROWS, TASK_ROWS);
+        out.par_chunks_mut(block * self.outputs).enumerate().for_each(|(nth, out)| {
+            let x = Quantized::new(&x[nth * block * stride..], out.len() / self.outputs, stride, self.inputs);
+            self.panels(level, &x, 0..panels, out);
+            then(out);
+        });
+    }
+
+    /// Multiplies these panels with all rows: `[rows, inputs]` to `[rows, outputs of the panels]`.
+    fn panels(&self, level: Level, x: &Quantized, panels: Range<usize>, out: &mut [f32]) {
+        let groups = self.inputs.div_ceil(GROUP);
+        let origin = panels.start * LANES;
+        let width = (panels.end * LANES).min(self.outputs) - origin;
+        let mut sums: Sums = [[[0; LANES]; TILE_PANELS]; TILE_ROWS];
+        for first in panels.clone().step_by(TILE_PANELS) {
+            let count = TILE_PANELS.min(panels.end - first);
+            let lanes = &self.lanes[first * groups..(first + count) * groups];
+            let (from, to) = (first * LANES, ((first + count) * LANES).min(self.outputs));
+            let own = &self.scales[from..to];
+            for row in (0..x.scales.len()).step_by(TILE_ROWS) {
+                let rows = TILE_ROWS.min(x.scales.len() - row);
+                let bytes = &x.bytes[row * groups * GROUP..(row + rows) * groups * GROUP];
+                tile(level, bytes, rows, lanes, count, &mut sums);
+                let out = &mut out[row * width..];
+                Arch::new().dispatch(|| {
+                    for (r, sums) in sums.iter().take(rows).enumerate() {
+                        let (scale, shift) = (x.scales[row + r], x.shifts[row + r]);
+                        let out = &mut out[r * width + from - origin..][..to - from];
+                        for ((out, sum), own) in out.iter_mut().zip(sums.as_flattened()).zip(own) {
+                            *out = (sum - shift) as f32 * (scale * own);
+                        }
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Rows of activations in 8 bits, each padded to whole groups.
+struct Quantized {
+    bytes: Vec<i8>,
+    scales: Vec<f32>,
+    /// What the 128 that is added to every weight adds to a sum.
+    shifts: Vec<i32>,
+}
+
+impl Quantized {
+    fn new(x: &[f32], rows: usize, stride: usize, inputs: usize) -> Self {
+        let width = inputs.next_multiple_of(GROUP);
+        let mut bytes = vec![0; rows * width];
+        let (mut scales, mut shifts) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let arch = Arch::new();
+        for (row, bytes) in bytes.chunks_exact_mut(width).enumerate() {
+            let (scale, shift) = arch.dispatch(|| quantize(&x[row * stride..][..inputs], &mut bytes[..inputs]));
+            scales.push(scale);
+            shifts.push(shift);
+        }
+        Self { bytes, scales, shifts }
+    }
+}
+
+/// A row to bytes; gives its scale and 128 times the sum of the bytes. A row that is not finite has the scale NaN, so that
+/// what is made of it is NaN too.
+#[allow(clippy::inline_always)] // so that the caller's level of SIMD holds for the loops
+#[inline(always)]
+fn quantize(row: &[f32], bytes: &mut [i8]) -> (f32, i32) {
+    // Added and taken off again, it rounds to a whole number, which stands in the low bits of the sum.
+    const ROUND: f32 = 12_582_912.0;
+    // Without their sign, the bits of numbers are in the numbers' order, and NaN above all.
+    let most = row.iter().fold(0u32, |most, x| most.max(x.to_bits() & 0x7fff_ffff));
+    let most = f32::from_bits(most);
+    if !most.is_finite() {
+        return (f32::NAN, 0);
+    }
+    // The inverse of a tiny number would not be finite.
+    let inverse = if most > 1e-30 { 127.0 / most } else { 0.0 };
+    let mut sum = 0i32;
+    for (byte, x) in bytes.iter_mut().zip(row) {
+        *byte = (x * inverse + ROUND).to_bits() as i8;
+        sum += i32::from(*byte);
+    }
+    (most / 127.0, sum * 128)
+}
+
+/// The sums of `rows` rows of activations and `panels` panels of weights.
+fn tile(level: Level, x: &[i8], rows: usize, lanes: &[Lane], panels: usize, sums: &mut Sums) {
+    let groups = lanes.len() / panels;
+    assert!(rows <= TILE_ROWS && panels <= TILE_PANELS && x.len() == rows * groups * GROUP);
+    match level {
+        Level::Portable => portable(x, rows, lanes, panels, sums),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => x86::avx2_tile(x, rows, lanes, panels, sums),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => x86::avx512_tile(x, rows, lanes, panels, sums),
+    }
+}
+
+fn portable(x: &[i8], rows: usize, lanes: &[Lane], panels: usize, sums: &mut Sums) {
+    let groups = lanes.len() / panels;
+    for (x, sums) in x.chunks_exact(groups * GROUP).zip(sums).take(rows) {
+        for (lanes, sums) in lanes.chunks_exact(groups).zip(sums) {
+            *sums = [0; LANES];
+            for (lane, x) in lanes.iter().zip(x.chunks_exact(GROUP)) {
+                for (sum, w) in sums.iter_mut().zip(lane.0.chunks_exact(GROUP)) {
+                    *sum += (0..GROUP).map(|k| i32::from(w[k]) * i32::from(x[k])).sum::<i32>();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{GROUP, LANES, Lane, Sums};
+    #[allow(clippy::wildcard_imports)] // the instructions
+    use std::arch::x86_64::*;
+
+    /// Calls a kernel with rows and panels as constants.
+    macro_rules! constants {
+        ($kernel:ident, $rows:expr, $panels:expr, [$($r:literal)*], $arguments:tt) => {
+            match $panels {
+                1 => constants!(@ $kernel, $rows, 1, [$($r)*], $arguments),
+                2 => constants!(@ $kernel, $rows, 2, [$($r)*], $arguments),
+                3 => constants!(@ $kernel, $rows, 3, [$($r)*], $arguments),
+                _ => constants!(@ $kernel, $rows, 4, [$($r)*], $arguments),
+            }
+        };
+        (@ $kernel:ident, $rows:expr, $p:literal, [$($r:literal)*], $arguments:tt) => {
+            match $rows {
+                // SAFETY: the level says that the processor has the instructions, and `tile` checked the lengths.
+                $($r => unsafe { $kernel::<$r, $p> $arguments },)*
+                _ => unreachable!("a tile has at most {} rows", super::TILE_ROWS),
+            }
+        };
+    }
+
+    pub(super) fn avx512_tile(x: &[i8], rows: usize, lanes: &[Lane], panels: usize, sums: &mut Sums) {
+        let groups = lanes.len() / panels;
+        constants!(avx512, rows, panels, [1 2 3 4 5 6], (x.as_ptr(), lanes.as_ptr(), groups, sums));
+    }
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    unsafe fn avx512<const R: usize, const P: usize>(x: *const i8, lanes: *const Lane, groups: usize, sums: &mut Sums) {
+        let mut acc = [[_mm512_setzero_si512(); P]; R];
+        for g in 0..groups {
+            let mut w = [_mm512_setzero_si512(); P];
+            for (p, w) in w.iter_mut().enumerate() {
+                // SAFETY: `lanes` holds P panels of `groups` lanes of 64 bytes.
+                *w = unsafe { _mm512_load_si512(lanes.add(p * groups + g).cast()) };
+            }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: `x` holds R rows of `groups` groups of 4 bytes.
+                let a = unsafe { x.cast::<i32>().add(r * groups + g).read_unaligned() };
+                let a = _mm512_set1_epi32(a);
+                for (acc, w) in acc.iter_mut().zip(w) {
+                    *acc = _mm512_dpbusd_epi32(*acc, w, a);
+                }
+            }
+        }
+        for (acc, sums) in acc.iter().zip(sums) {
+            for (acc, sums) in acc.iter().zip(sums) {
+                // SAFETY: 16 sums of 4 bytes.
+                unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), *acc) };
+            }
+        }
+    }
+
+    pub(super) fn avx2_tile(x: &[i8], rows: usize, lanes: &[Lane], panels: usize, sums: &mut Sums) {
+        let groups = lanes.len() / panels;
+        for (panel, lanes) in lanes.chunks_exact(groups).enumerate() {
+            let mut row = 0;
+            while row < rows {
+                let x = x[row * groups * GROUP..].as_ptr();
+                // SAFETY: the level says that the processor has the instructions, and `tile` checked the lengths.
+                let done = unsafe {
+                    if rows - row >= 2 {
+                        avx2::<2>(x, lanes.as_ptr(), groups, panel, &mut sums[row..]);
+                        2
+                    } else {
+                        avx2::<1>(x, lanes.as_ptr(), groups, panel, &mut sums[row..]);
+                        1
+                    }
+                };
+                row += done;
+            }
+        }
+    }
+
+    /// Widens to 16 bits first: the instruction for bytes would saturate.
+    #[target_feature(enable = "avx2")]
+    unsafe fn avx2<const R: usize>(
+        x: *const i8,
+        lanes: *const Lane,
+        groups: usize,
+        panel: usize,
+        sums: &mut [[[i32; LANES]; super::TILE_PANELS]],
+    ) {
+        // Each holds, for 4 outputs, the sums of the even and of the odd pairs of inputs.
+        let mut acc = [[_mm256_setzero_si256(); 4]; R];
+        for g in 0..groups {
+            let mut w = [_mm256_setzero_si256(); 4];
+            for (quarter, w) in w.iter_mut().enumerate() {
+                // SAFETY: a lane has 64 bytes.
+                let bytes = unsafe { _mm_load_si128(lanes.add(g).cast::<__m128i>().add(quarter)) };
+                *w = _mm256_cvtepu8_epi16(bytes);
+            }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: `x` holds R rows of `groups` groups of 4 bytes.
+                let a = unsafe { x.cast::<i32>().add(r * groups + g).read_unaligned() };
+                let a = _mm256_cvtepi8_epi16(_mm_set1_epi32(a));
+                for (acc, w) in acc.iter_mut().zip(w) {
+                    *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(w, a));
+                }
+            }
+        }
+        for (acc, sums) in acc.iter().zip(sums) {
+            for (quarter, acc) in acc.iter().enumerate() {
+                let mut pairs = [0i32; 8];
+                // SAFETY: 8 sums of 4 bytes.
+                unsafe { _mm256_storeu_si256(pairs.as_mut_ptr().cast(), *acc) };
+                for (output, pair) in pairs.chunks_exact(2).enumerate() {
+                    sums[panel][quarter * 4 + output] = pair[0] + pair[1];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn draw(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|i| (((i + 7 * seed) as f64 * 0.754_877_666).fract() * 4.0 - 2.0) as f32).collect()
+    }
+
+    fn multiply(level: Level, weight: &Weight, x: &[f32], rows: usize, stride: usize) -> Vec<f32> {
+        let mut out = vec![f32::NAN; rows * weight.outputs()];
+        weight.multiply(level, x, rows, stride, &mut out, |_| {});
+        out
+    }
+
+    proptest! {
+        /// Whatever the shape: near the exact product, the same bits at every level, and a row the same alone.
+        #[test]
+        fn products_are_near_and_the_same_at_every_level(
+            rows in 1usize..70, inputs in 1usize..150, outputs in 1usize..300, gap in 0usize..3, seed in 0usize..1000,
+        ) {
+            let w = draw(outputs * inputs, seed);
+            let weight = Weight::new(&w, inputs);
+            let stride = inputs + gap;
+            let x = draw((rows - 1) * stride + inputs, seed + 1);
+            let ours = multiply(Level::best(), &weight, &x, rows, stride);
+            for level in Level::available() {
+                prop_assert_eq!(&multiply(level, &weight, &x, rows, stride), &ours, "{:?}", level);
+            }
+            for row in 0..rows {
+                let x = &x[row * stride..][..inputs];
+                prop_assert_eq!(&multiply(Level::best(), &weight, x, 1, inputs), &ours[row * outputs..][..outputs]);
+                for (output, w) in w.chunks_exact(inputs).enumerate() {
+                    let exact: f32 = w.iter().zip(x).map(|(w, x)| w * x).sum();
+                    // Each factor is off by half a step of 2/127 at most.
+                    let off = (ours[row * outputs + output] - exact).abs();
+                    prop_assert!(off < inputs as f32 * 0.033 + 1e-5, "{off} at {row}, {output}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_stays_so_in_its_row() {
+        let weight = Weight::new(&draw(40 * 9, 1), 9);
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut x = draw(3 * 9, 2);
+            x[9 + 4] = wrong;
+            let out = multiply(Level::best(), &weight, &x, 3, 9);
+            assert!(out[40..80].iter().all(|value| value.is_nan()));
+            assert!(out[..40].iter().chain(&out[80..]).all(|value| value.is_finite()));
+        }
+    }
+
+    #[test]
+    fn extremes() {
+        let big = Weight::new(&[3e38, -3e38, 1.0, 0.0], 2);
+        let out = multiply(Level::best(), &big, &[1.0, 1.0, 1e-40, 0.0, 0.0, 0.0, 0.5, -0.5], 4, 2);
+        assert_eq!(out[..6], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        assert!((out[6] / 3e38 - 1.0).abs() < 1e-6, "{}", out[6]);
+        assert_eq!(multiply(Level::best(), &Weight::new(&[0.0; 6], 3), &[1.0, 2.0, 3.0], 1, 3), [0.0, 0.0]);
+        assert!(multiply(Level::best(), &big, &[], 0, 2).is_empty());
+    }
+}
