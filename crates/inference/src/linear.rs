@@ -38,6 +38,14 @@ impl Linear {
         Ok(Self(Weight::Full(weight.t()?.contiguous()?, bias)))
     }
 
+    /// The same with more exact activations, where they are quantized.
+    pub fn wide(self) -> Self {
+        Self(match self.0 {
+            Weight::Int8(weight, bias) => Weight::Int8(weight.wide(), bias),
+            full @ Weight::Full(..) => full,
+        })
+    }
+
     /// `[rows, in]` to `[rows, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.forward_then(Activation::None, x)

@@ -1,8 +1,8 @@
 //! Matrix products in 8 bits: what the linear layers of our models spend their time on.
 //!
-//! A weight is one byte with a scale for each output, an activation one byte with a scale for each row (both symmetric),
-//! and the sums of products are whole numbers, so that they are exact and the same in any order, on any processor and in
-//! any batch. Quantization of activations as they come is that of ONNX Runtime's dynamic quantization, with a scale a row
+//! A weight is one byte with a scale and a zero for each output, an activation one byte with a scale for each row, and the
+//! sums of products are whole numbers, so that they are exact and the same in any order, on any processor and in any
+//! batch. Quantization of activations as they come is that of ONNX Runtime's dynamic quantization, with a scale a row
 //! instead of one a tensor.
 //!
 //! The inner loop is written for AVX-512 with VNNI, for AVX2, and in plain Rust; [`Level::best`] chooses when it runs.
@@ -69,11 +69,13 @@ impl Level {
 pub(crate) struct Weight {
     inputs: usize,
     outputs: usize,
-    /// For each 16 outputs, for each 4 inputs. A byte is the weight plus 128, since the instruction wants one side
-    /// without sign.
+    /// For each 16 outputs, for each 4 inputs.
     lanes: Vec<Lane>,
-    /// Of each output.
+    /// Of each output: a weight is `scale * (byte - zero)`.
     scales: Vec<f32>,
+    zeros: Vec<i32>,
+    /// Whether activations have a second byte.
+    wide: bool,
 }
 
 impl Weight {
@@ -81,18 +83,21 @@ impl Weight {
     pub fn new(weight: &[f32], inputs: usize) -> Self {
         let outputs = weight.len() / inputs;
         let groups = inputs.div_ceil(GROUP);
-        let mut lanes = vec![Lane([128; LANES * GROUP]); outputs.div_ceil(LANES) * groups];
-        let mut scales = Vec::with_capacity(outputs);
-        for (output, row) in weight.chunks_exact(inputs).enumerate() {
-            let most = row.iter().fold(0.0f32, |most, w| most.max(w.abs()));
-            let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
+        let grids: Vec<Grid> = weight.par_chunks_exact(inputs).map(Grid::of).collect();
+        let mut lanes = vec![Lane([0; LANES * GROUP]); outputs.div_ceil(LANES) * groups];
+        for (output, (row, grid)) in weight.chunks_exact(inputs).zip(&grids).enumerate() {
             for (input, w) in row.iter().enumerate() {
                 let lane = &mut lanes[output / LANES * groups + input / GROUP];
-                lane.0[output % LANES * GROUP + input % GROUP] = ((w * inverse).round_ties_even() + 128.0) as u8;
+                lane.0[output % LANES * GROUP + input % GROUP] = grid.byte(*w);
             }
-            scales.push(most / 127.0);
         }
-        Self { inputs, outputs, lanes, scales }
+        let (scales, zeros) = grids.iter().map(|grid| (grid.step, grid.zero)).unzip();
+        Self { inputs, outputs, lanes, scales, zeros, wide: false }
+    }
+
+    /// The same with activations of two bytes, for a layer whose inputs differ in size by much. Twice the work.
+    pub fn wide(self) -> Self {
+        Self { wide: true, ..self }
     }
 
     pub fn inputs(&self) -> usize {
@@ -114,12 +119,13 @@ impl Weight {
         out: &mut [f32],
         then: impl Fn(&mut [f32]) + Sync,
     ) {
+        out.fill(0.0);
         assert!(rows == 0 || x.len() >= (rows - 1) * stride + self.inputs, "too few inputs");
         assert_eq!(out.len(), rows * self.outputs);
         let (threads, panels) = (rayon::current_num_threads(), self.outputs.div_ceil(LANES));
         if threads > 1 && rows < threads * TILE_ROWS && panels >= threads * TILE_PANELS {
             // Few rows: the outputs are shared out.
-            let x = Quantized::new(x, rows, stride, self.inputs);
+            let x = Quantized::new(x, rows, stride, self.inputs, self.wide);
             let each = panels.div_ceil(threads * 2).next_multiple_of(TILE_PANELS);
             let part = |first: usize| {
                 let range = first..(first + each).min(panels);
@@ -137,7 +143,8 @@ impl Weight {
         }
         let block = rows.div_ceil(threads).next_multiple_of(TILE_ROWS).clamp(TILE_ROWS, TASK_ROWS);
         out.par_chunks_mut(block * self.outputs).enumerate().for_each(|(nth, out)| {
-            let x = Quantized::new(&x[nth * block * stride..], out.len() / self.outputs, stride, self.inputs);
+            let x =
+                Quantized::new(&x[nth * block * stride..], out.len() / self.outputs, stride, self.inputs, self.wide);
             self.panels(level, &x, 0..panels, out);
             then(out);
         });
@@ -145,6 +152,14 @@ impl Weight {
 
     /// Multiplies these panels with all rows: `[rows, inputs]` to `[rows, outputs of the panels]`.
     fn panels(&self, level: Level, x: &Quantized, panels: Range<usize>, out: &mut [f32]) {
+        self.add_panels(level, x, panels.clone(), out);
+        if let Some(rest) = &x.rest {
+            self.add_panels(level, rest, panels, out);
+        }
+    }
+
+    /// Adds to what is there.
+    fn add_panels(&self, level: Level, x: &Quantized, panels: Range<usize>, out: &mut [f32]) {
         let groups = self.inputs.div_ceil(GROUP);
         let origin = panels.start * LANES;
         let width = (panels.end * LANES).min(self.outputs) - origin;
@@ -153,7 +168,7 @@ impl Weight {
             let count = TILE_PANELS.min(panels.end - first);
             let lanes = &self.lanes[first * groups..(first + count) * groups];
             let (from, to) = (first * LANES, ((first + count) * LANES).min(self.outputs));
-            let own = &self.scales[from..to];
+            let (own, zeros) = (&self.scales[from..to], &self.zeros[from..to]);
             for row in (0..x.scales.len()).step_by(TILE_ROWS) {
                 let rows = TILE_ROWS.min(x.scales.len() - row);
                 let bytes = &x.bytes[row * groups * GROUP..(row + rows) * groups * GROUP];
@@ -161,10 +176,10 @@ impl Weight {
                 let out = &mut out[row * width..];
                 Arch::new().dispatch(|| {
                     for (r, sums) in sums.iter().take(rows).enumerate() {
-                        let (scale, shift) = (x.scales[row + r], x.shifts[row + r]);
+                        let (scale, total) = (x.scales[row + r], x.totals[row + r]);
                         let out = &mut out[r * width + from - origin..][..to - from];
-                        for ((out, sum), own) in out.iter_mut().zip(sums.as_flattened()).zip(own) {
-                            *out = (sum - shift) as f32 * (scale * own);
+                        for (((out, sum), own), zero) in out.iter_mut().zip(sums.as_flattened()).zip(own).zip(zeros) {
+                            *out += (sum - zero * total) as f32 * (scale * own);
                         }
                     }
                 });
@@ -173,30 +188,79 @@ impl Weight {
     }
 }
 
+/// The evenly spaced numbers that the weights of an output are brought to: `step * (byte - zero)`.
+struct Grid {
+    step: f32,
+    zero: i32,
+}
+
+impl Grid {
+    /// The grid on which these weights lie, where they lie on one of 256 numbers (a model that was published in 8 bits and
+    /// brought back to floating point); else the numbers from the least to the greatest.
+    fn of(row: &[f32]) -> Self {
+        let mut sorted = row.to_vec();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else { return Self { step: 0.0, zero: 0 } };
+        let range = f64::from(high) - f64::from(low);
+        if range == 0.0 {
+            // One number: byte 1, or 0 for none.
+            return Self { step: low, zero: 0 };
+        }
+        let gaps = sorted.windows(2).map(|pair| f64::from(pair[1]) - f64::from(pair[0]));
+        let gap = gaps.filter(|gap| *gap > 0.0).fold(f64::MAX, f64::min);
+        // The least gap may be some steps wide.
+        for parts in 1..=4 {
+            let steps = (range / gap * f64::from(parts)).round();
+            let step = range / steps;
+            let off = |w: f32| (f64::from(w) / step).round() - f64::from(w) / step;
+            if steps <= 255.0 && sorted.iter().all(|&w| off(w).abs() < 0.01) {
+                return Self { step: step as f32, zero: (-f64::from(low) / step).round() as i32 };
+            }
+        }
+        let step = range / 255.0;
+        Self { step: step as f32, zero: (-f64::from(low) / step).round() as i32 }
+    }
+
+    fn byte(&self, w: f32) -> u8 {
+        if self.step == 0.0 { 0 } else { ((w / self.step).round() as i32 + self.zero).clamp(0, 255) as u8 }
+    }
+}
+
 /// Rows of activations in 8 bits, each padded to whole groups.
 struct Quantized {
     bytes: Vec<i8>,
     scales: Vec<f32>,
-    /// What the 128 that is added to every weight adds to a sum.
-    shifts: Vec<i32>,
+    /// The sum of each row's bytes: what a weight's zero counts for.
+    totals: Vec<i32>,
+    /// What is left of the activations, if it counts.
+    rest: Option<Box<Self>>,
 }
 
 impl Quantized {
-    fn new(x: &[f32], rows: usize, stride: usize, inputs: usize) -> Self {
+    fn new(x: &[f32], rows: usize, stride: usize, inputs: usize, wide: bool) -> Self {
         let width = inputs.next_multiple_of(GROUP);
         let mut bytes = vec![0; rows * width];
-        let (mut scales, mut shifts) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let (mut scales, mut totals) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut rest = vec![0.0; if wide { rows * inputs } else { 0 }];
         let arch = Arch::new();
         for (row, bytes) in bytes.chunks_exact_mut(width).enumerate() {
-            let (scale, shift) = arch.dispatch(|| quantize(&x[row * stride..][..inputs], &mut bytes[..inputs]));
+            let (x, bytes) = (&x[row * stride..][..inputs], &mut bytes[..inputs]);
+            let (scale, total) = arch.dispatch(|| quantize(x, bytes));
+            if wide {
+                let rest = &mut rest[row * inputs..][..inputs];
+                for ((rest, x), byte) in rest.iter_mut().zip(x).zip(bytes) {
+                    *rest = x - f32::from(*byte) * scale;
+                }
+            }
             scales.push(scale);
-            shifts.push(shift);
+            totals.push(total);
         }
-        Self { bytes, scales, shifts }
+        let rest = wide.then(|| Box::new(Self::new(&rest, rows, inputs, inputs, false)));
+        Self { bytes, scales, totals, rest }
     }
 }
 
-/// A row to bytes; gives its scale and 128 times the sum of the bytes. A row that is not finite has the scale NaN, so that
+/// A row to bytes; gives its scale and the sum of the bytes. A row that is not finite has the scale NaN, so that
 /// what is made of it is NaN too.
 #[allow(clippy::inline_always)] // so that the caller's level of SIMD holds for the loops
 #[inline(always)]
@@ -216,7 +280,7 @@ fn quantize(row: &[f32], bytes: &mut [i8]) -> (f32, i32) {
         *byte = (x * inverse + ROUND).to_bits() as i8;
         sum += i32::from(*byte);
     }
-    (most / 127.0, sum * 128)
+    (most / 127.0, sum)
 }
 
 /// The sums of `rows` rows of activations and `panels` panels of weights.
@@ -402,6 +466,15 @@ mod tests {
                     prop_assert!(off < inputs as f32 * 0.033 + 1e-5, "{off} at {row}, {output}");
                 }
             }
+            // With a second byte of activations the weights' half steps are left.
+            let wide = Weight::new(&w, inputs).wide();
+            let ours = multiply(Level::best(), &wide, &x, rows, stride);
+            for (row, x) in (0..rows).map(|row| (row, &x[row * stride..][..inputs])) {
+                for (output, (w, ours)) in w.chunks_exact(inputs).zip(&ours[row * outputs..]).enumerate() {
+                    let off = (ours - w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>()).abs();
+                    prop_assert!(off < inputs as f32 * 0.017 + 1e-5, "{off} at {row}, {output}");
+                }
+            }
         }
     }
 
@@ -418,11 +491,27 @@ mod tests {
     }
 
     #[test]
+    fn weights_that_lie_on_a_grid_keep_their_values() {
+        let values = |step: f32, zero: i32| move |i: i32| step * ((i * 37) % 256 - zero) as f32;
+        for (step, zero) in [(0.0183, 141), (1.7e-3, 0), (3.0, 255), (2e-5, 128)] {
+            let row: Vec<f32> = (0..288).map(values(step, zero)).collect();
+            let grid = Grid::of(&row);
+            for &w in &row {
+                let back = grid.step * (i32::from(grid.byte(w)) - grid.zero) as f32;
+                assert!((back - w).abs() <= 1e-4 * step, "{w} comes back as {back}");
+            }
+        }
+    }
+
+    #[test]
     fn extremes() {
         let big = Weight::new(&[3e38, -3e38, 1.0, 0.0], 2);
         let out = multiply(Level::best(), &big, &[1.0, 1.0, 1e-40, 0.0, 0.0, 0.0, 0.5, -0.5], 4, 2);
-        assert_eq!(out[..6], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
-        assert!((out[6] / 3e38 - 1.0).abs() < 1e-6, "{}", out[6]);
+        assert!(out[0].abs() < 3e36 && (out[1] - 1.0).abs() < 1e-6, "{out:?}");
+        assert_eq!(out[2..6], [0.0, 0.0, 0.0, 0.0]);
+        assert!((out[6] / 3e38 - 1.0).abs() < 0.01, "{}", out[6]);
+        let one = multiply(Level::best(), &Weight::new(&[-2.5; 6], 3), &[1.0, 2.0, 4.0], 1, 3);
+        assert!((one[0] + 17.5).abs() < 0.1 && one[0].to_bits() == one[1].to_bits(), "{one:?}");
         assert_eq!(multiply(Level::best(), &Weight::new(&[0.0; 6], 3), &[1.0, 2.0, 3.0], 1, 3), [0.0, 0.0]);
         assert!(multiply(Level::best(), &big, &[], 0, 2).is_empty());
     }

@@ -95,7 +95,7 @@ impl Decoder {
                 cross_output: Linear::load(width, width, false, precision, &cross.pp("o_proj"))?,
                 mlp_norm: LayerNorm::load(width, &vb.pp("final_layernorm"))?,
                 fc1: Linear::load(width, 2 * config.intermediate_size, true, precision, &vb.pp("mlp.fc1"))?,
-                fc2: Linear::load(config.intermediate_size, width, true, precision, &vb.pp("mlp.fc2"))?,
+                fc2: Linear::load(config.intermediate_size, width, true, precision, &vb.pp("mlp.fc2"))?.wide(),
             })
         };
         Ok(Self {
