@@ -1,6 +1,6 @@
 //! Self-attention over rows laid end to end.
 
-use crate::kernels::{self, Memory, softmax};
+use crate::kernels::{self, Kept, Memory, softmax};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -112,7 +112,7 @@ impl CustomOp1 for Attend<'_> {
             .par_iter()
             .map(|&(start, length, head)| {
                 let rows = qkv[start * joined..(start + length) * joined].chunks_exact(joined);
-                let mut memory = Memory::new(size, length);
+                let mut memory = Memory::new(Kept::Full, size, length);
                 let mut queries = vec![0.0; length * size];
                 let mut key = vec![0.0; size];
                 for (at, (row, query)) in rows.zip(queries.chunks_exact_mut(size)).enumerate() {

@@ -138,8 +138,8 @@ impl Layer {
 
     fn forward(&self, hidden: &Tensor, lengths: &[usize]) -> Result<Tensor> {
         let attended = attend(&self.qkv.forward(hidden)?, lengths, self.heads, None)?;
-        let hidden = self.attended_norm.forward(&(self.attended.forward(&attended)? + hidden)?)?;
+        let hidden = self.attended_norm.forward(&self.attended.forward_onto(hidden, &attended)?)?;
         let wide = self.wide.forward_then(Activation::Gelu, &hidden)?;
-        self.norm.forward(&(self.narrow.forward(&wide)? + hidden)?)
+        self.norm.forward(&self.narrow.forward_onto(&hidden, &wide)?)
     }
 }

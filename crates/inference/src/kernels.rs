@@ -8,7 +8,7 @@ pub(crate) mod int8;
 mod math;
 mod memory;
 
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Kept, Memory};
 
 use crate::linear::{Window, outputs};
 use candle_core::{CpuStorage, D, Layout, Result, Tensor, bail};
@@ -55,6 +55,11 @@ pub(crate) fn multiply(
     then: Activation,
 ) -> Result<Tensor> {
     x.apply_op1_no_bwd(&Multiply { window, weight, bias, then })
+}
+
+/// `rest + x W^T + bias`.
+pub(crate) fn multiply_onto(rest: &Tensor, x: &Tensor, weight: &int8::Weight, bias: Option<&[f32]>) -> Result<Tensor> {
+    x.apply_op2_no_bwd(rest, &Multiply { window: (1, 1), weight, bias, then: Activation::None })
 }
 
 /// Softmax over the last dimension.
@@ -146,14 +151,36 @@ impl candle_core::CustomOp1 for Multiply<'_> {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, candle_core::Shape)> {
+        let rows = outputs(layout.shape().dims2()?.0, self.window);
+        self.onto(vec![0.0; rows * self.weight.outputs()], x, layout)
+    }
+}
+
+impl candle_core::CustomOp2 for Multiply<'_> {
+    fn name(&self) -> &'static str {
+        "multiply-int8-onto"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        rest: &CpuStorage,
+        rest_layout: &Layout,
+    ) -> Result<(CpuStorage, candle_core::Shape)> {
+        self.onto(floats(rest, rest_layout)?.to_vec(), x, layout)
+    }
+}
+
+impl Multiply<'_> {
+    fn onto(&self, mut out: Vec<f32>, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, candle_core::Shape)> {
         let (inputs, channels) = layout.shape().dims2()?;
         let (x, width) = (floats(x, layout)?, self.weight.outputs());
         if self.weight.inputs() != self.window.0 * channels {
             bail!("windows of {} by {channels} for a weight of {} inputs", self.window.0, self.weight.inputs());
         }
         let (rows, arch) = (outputs(inputs, self.window), Arch::new());
-        let mut out = vec![0.0; rows * width];
-        self.weight.multiply(int8::Level::best(), x, rows, self.window.1 * channels, &mut out, |rows| {
+        self.weight.multiply_onto(int8::Level::best(), x, rows, self.window.1 * channels, &mut out, |rows| {
             then(arch, rows, self.bias, self.then);
         });
         Ok((CpuStorage::F32(out), (rows, width).into()))

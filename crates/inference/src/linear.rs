@@ -1,7 +1,7 @@
 //! Linear layers, in full precision or in 8 bits.
 
 use crate::Precision;
-use crate::kernels::{Activation, activate, int8, multiply};
+use crate::kernels::{Activation, activate, int8, multiply, multiply_onto};
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -56,6 +56,14 @@ impl Linear {
         match &self.0 {
             Weight::Full(weight, bias) => activate(x.matmul(weight)?, bias.as_ref(), then),
             Weight::Int8(weight, bias) => multiply(x, (1, 1), weight, bias.as_deref(), then),
+        }
+    }
+
+    /// `rest` plus what [`Self::forward`] gives.
+    pub fn forward_onto(&self, rest: &Tensor, x: &Tensor) -> Result<Tensor> {
+        match &self.0 {
+            Weight::Full(..) => rest + self.forward(x)?,
+            Weight::Int8(weight, bias) => multiply_onto(rest, x, weight, bias.as_deref()),
         }
     }
 

@@ -44,7 +44,7 @@ impl Default for TranscribeConfig {
             language: "en".into(),
             precision: Precision::Int8,
             max_chunk_s: 15.0,
-            batch_s: 120.0,
+            batch_s: 300.0,
             speech_threshold: 0.4,
             padding_ms: 500,
         }

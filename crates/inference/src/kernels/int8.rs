@@ -108,9 +108,9 @@ impl Weight {
         self.outputs
     }
 
-    /// `then` of `x W^T` for rows of `x` that begin `stride` elements apart: `[rows, inputs]` to `[rows, outputs]`.
-    /// `then` gets whole rows of outputs, some at a time.
-    pub fn multiply(
+    /// Adds `x W^T` to `out`, `[rows, outputs]`, for rows of `x` that begin `stride` elements apart, and hands whole rows
+    /// of the sums to `then`, some at a time.
+    pub fn multiply_onto(
         &self,
         level: Level,
         x: &[f32],
@@ -119,7 +119,6 @@ impl Weight {
         out: &mut [f32],
         then: impl Fn(&mut [f32]) + Sync,
     ) {
-        out.fill(0.0);
         assert!(rows == 0 || x.len() >= (rows - 1) * stride + self.inputs, "too few inputs");
         assert_eq!(out.len(), rows * self.outputs);
         let (threads, panels) = (rayon::current_num_threads(), self.outputs.div_ceil(LANES));
@@ -130,9 +129,10 @@ impl Weight {
             let part = |first: usize| {
                 let range = first..(first + each).min(panels);
                 let (from, to) = (range.start * LANES, (range.end * LANES).min(self.outputs));
-                let mut out = vec![0.0; rows * (to - from)];
-                self.panels(level, &x, range, &mut out);
-                (from, to, out)
+                let mut part: Vec<f32> = Vec::with_capacity(rows * (to - from));
+                out.chunks_exact(self.outputs).for_each(|row| part.extend(&row[from..to]));
+                self.panels(level, &x, range, &mut part);
+                (from, to, part)
             };
             let parts: Vec<_> = (0..panels).into_par_iter().step_by(each).map(part).collect();
             for (from, to, part) in parts {
@@ -437,8 +437,8 @@ mod tests {
     }
 
     fn multiply(level: Level, weight: &Weight, x: &[f32], rows: usize, stride: usize) -> Vec<f32> {
-        let mut out = vec![f32::NAN; rows * weight.outputs()];
-        weight.multiply(level, x, rows, stride, &mut out, |_| {});
+        let mut out = vec![0.0; rows * weight.outputs()];
+        weight.multiply_onto(level, x, rows, stride, &mut out, |_| {});
         out
     }
 

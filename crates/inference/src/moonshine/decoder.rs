@@ -8,7 +8,7 @@ use super::config::Config;
 use super::layers::{LayerNorm, load_attention};
 use crate::Precision;
 use crate::attention::{Angles, Rotary};
-use crate::kernels::{Memory, gate, softmax};
+use crate::kernels::{Kept, Memory, gate, softmax};
 use crate::linear::Linear;
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
@@ -25,6 +25,8 @@ pub(super) struct Decoder {
     device: Device,
     /// Attention on the processor itself, and not by candle's operations.
     pub host: bool,
+    /// How it remembers the frames.
+    kept: Kept,
 }
 
 struct Layer {
@@ -42,7 +44,8 @@ struct Layer {
 
 /// What a batch remembers from step to step.
 pub(super) struct State {
-    step: usize,
+    /// The tokens that each row has taken. On a graphics card all rows stand at the same step.
+    steps: Vec<usize>,
     /// The frames of each row.
     lengths: Vec<usize>,
     layers: Vec<LayerState>,
@@ -108,47 +111,57 @@ impl Decoder {
             head_size: config.head_size(),
             device: vb.device().clone(),
             host: vb.device().is_cpu(),
+            kept: if precision == Precision::Int8 { Kept::Half } else { Kept::Full },
         })
     }
 
     /// Makes ready to decode up to `capacity` tokens for each of these rows of frames, `[frames, width]` each.
     pub fn start(&self, rows: &[Tensor], capacity: usize) -> Result<State> {
+        if self.host {
+            let mut state = self.start_empty();
+            rows.iter().try_for_each(|row| self.add_row(&mut state, row, capacity))?;
+            return Ok(state);
+        }
         let lengths: Vec<usize> = rows.iter().map(|row| row.dims()[0]).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let frames = Tensor::cat(rows, 0)?;
-        let layer = |layer: &Layer| {
-            let joined = layer.cross_key_value.forward(&frames)?;
-            if self.host { self.host(&joined, &lengths, capacity) } else { self.card(&joined, &lengths, capacity) }
-        };
+        let layer = |layer: &Layer| self.card(&layer.cross_key_value.forward(&frames)?, &lengths, capacity);
         let layers = self.layers.iter().map(layer).collect::<Result<_>>()?;
-        let padded = !self.host && lengths.iter().any(|&length| length < longest);
-        let mask = padded.then(|| {
+        let mask = lengths.iter().any(|&length| length < longest).then(|| {
             let mask: Vec<f32> = lengths
                 .iter()
                 .flat_map(|&length| (0..longest).map(move |i| if i < length { 0.0 } else { f32::NEG_INFINITY }))
                 .collect();
             Tensor::from_vec(mask, (rows.len(), 1, 1, longest), &self.device)
         });
-        Ok(State { step: 0, layers, mask: mask.transpose()?, lengths })
+        Ok(State { steps: vec![0; rows.len()], layers, mask: mask.transpose()?, lengths })
     }
 
-    /// From the keys and values of all rows' frames, end to end and side by side.
-    fn host(&self, joined: &Tensor, lengths: &[usize], capacity: usize) -> Result<LayerState> {
+    /// A batch without rows, on the processor: rows join it with [`Self::add_row`], whenever there is room.
+    pub fn start_empty(&self) -> State {
+        let layer = |_| LayerState::Host { past: Vec::new(), heard: Vec::new() };
+        State { steps: Vec::new(), lengths: Vec::new(), layers: self.layers.iter().map(layer).collect(), mask: None }
+    }
+
+    /// Lets a row of frames, `[frames, width]`, join a batch on the processor, with room for `capacity` tokens.
+    pub fn add_row(&self, state: &mut State, frames: &Tensor, capacity: usize) -> Result<()> {
         let (heads, size) = (self.heads, self.head_size);
-        let joined = joined.flatten_all()?.to_vec1::<f32>()?;
-        let width = heads * size;
-        let starts = lengths.iter().scan(0, |end, length| Some(std::mem::replace(end, *end + length)));
-        let tasks: Vec<_> = starts.zip(lengths).flat_map(|row| (0..heads).map(move |head| (row, head))).collect();
-        let heard = tasks.par_iter().map(|&((start, &length), head)| {
-            let mut memory = Memory::new(size, length);
-            let rows = joined[start * 2 * width..].chunks_exact(2 * width).take(length);
-            for (frame, row) in rows.enumerate() {
-                memory.set(frame, &row[head * size..][..size], &row[width + head * size..][..size]);
-            }
-            memory
-        });
-        let past = tasks.iter().map(|_| Memory::new(size, capacity)).collect();
-        Ok(LayerState::Host { past, heard: heard.collect() })
+        let (length, width) = (frames.dims()[0], heads * size);
+        for (layer, memory) in self.layers.iter().zip(&mut state.layers) {
+            let LayerState::Host { past, heard } = memory else { continue };
+            let joined = layer.cross_key_value.forward(frames)?.flatten_all()?.to_vec1::<f32>()?;
+            heard.par_extend((0..heads).into_par_iter().map(|head| {
+                let mut memory = Memory::new(self.kept, size, length);
+                for (frame, row) in joined.chunks_exact(2 * width).enumerate() {
+                    memory.set(frame, &row[head * size..][..size], &row[width + head * size..][..size]);
+                }
+                memory
+            }));
+            past.extend((0..heads).map(|_| Memory::new(Kept::Full, size, capacity)));
+        }
+        state.steps.push(0);
+        state.lengths.push(length);
+        Ok(())
     }
 
     fn card(&self, joined: &Tensor, lengths: &[usize], capacity: usize) -> Result<LayerState> {
@@ -174,11 +187,11 @@ impl Decoder {
     /// (layer, head).
     pub fn step(&self, tokens: &[u32], state: &mut State, wanted: &[(usize, usize)]) -> Result<Step> {
         let mut x = self.embedding.index_select(&Tensor::new(tokens, &self.device)?, 0)?;
-        let angles = self.rotary.angles(std::iter::once(state.step));
+        let angles = self.rotary.angles(state.steps.iter().copied());
         let mut attention: Vec<Vec<Vec<f32>>> = vec![vec![Vec::new(); wanted.len()]; tokens.len()];
         for (nth, (layer, memory)) in self.layers.iter().zip(&mut state.layers).enumerate() {
             let joined = layer.query_key_value.forward(&layer.self_norm.forward(&x)?)?;
-            x = (x + layer.self_output.forward(&self.attend_to_past(&joined, memory, state.step, &angles)?)?)?;
+            x = layer.self_output.forward_onto(&x, &self.attend_to_past(&joined, memory, &state.steps, &angles)?)?;
             let query = layer.cross_query.forward(&layer.cross_norm.forward(&x)?)?;
             let keep = |row: usize, head: usize, weights: &[f32]| {
                 if let Some(at) = wanted.iter().position(|wanted| *wanted == (nth, head)) {
@@ -186,16 +199,22 @@ impl Decoder {
                 }
             };
             let heard = self.attend_to_frames(&query, memory, state.mask.as_ref(), keep)?;
-            x = (x + layer.cross_output.forward(&heard)?)?;
+            x = layer.cross_output.forward_onto(&x, &heard)?;
             let wide = layer.fc1.forward(&layer.mlp_norm.forward(&x)?)?;
-            x = (x + layer.fc2.forward(&gate(&wide)?)?)?;
+            x = layer.fc2.forward_onto(&x, &gate(&wide)?)?;
         }
-        state.step += 1;
+        state.steps.iter_mut().for_each(|step| *step += 1);
         let logits = self.output.forward(&self.last_norm.forward(&x)?)?;
         Ok(Step { logits, attention: attention.into_iter().map(|row| row.concat()).collect() })
     }
 
-    fn attend_to_past(&self, joined: &Tensor, memory: &mut LayerState, step: usize, angles: &Angles) -> Result<Tensor> {
+    fn attend_to_past(
+        &self,
+        joined: &Tensor,
+        memory: &mut LayerState,
+        steps: &[usize],
+        angles: &Angles,
+    ) -> Result<Tensor> {
         let (heads, size) = (self.heads, self.head_size);
         let (rows, width) = (joined.dims()[0], heads * size);
         match memory {
@@ -205,13 +224,15 @@ impl Decoder {
                 past.par_iter_mut().zip(out.par_chunks_mut(size)).enumerate().for_each(|(i, (past, out))| {
                     let (row, head) = (&joined[i / heads * 3 * width..], i % heads * size);
                     let mut turned = [&row[head..][..size], &row[width + head..][..size]].map(<[f32]>::to_vec);
-                    turned.iter_mut().for_each(|head| angles.turn(0, head));
+                    turned.iter_mut().for_each(|turned| angles.turn(i / heads, turned));
+                    let step = steps[i / heads];
                     past.set(step, &turned[1], &row[2 * width + head..][..size]);
                     past.attend(&turned[0], step + 1, |_, found, _| out.copy_from_slice(found));
                 });
                 Tensor::from_vec(out, (rows, width), &self.device)
             }
             LayerState::Card { keys, values, .. } => {
+                let step = steps[0];
                 let joined = joined.reshape((rows, 3 * heads, 1, size))?;
                 let turned = angles.turn_all(&joined.narrow(1, 0, 2 * heads)?.contiguous()?)?;
                 keys.slice_set(&turned.narrow(1, heads, heads)?.contiguous()?, 2, step)?;
@@ -275,6 +296,7 @@ impl State {
     pub fn keep(&mut self, rows: &[usize]) -> Result<()> {
         let before = self.lengths.len();
         self.lengths = rows.iter().map(|&row| self.lengths[row]).collect();
+        self.steps = rows.iter().map(|&row| self.steps[row]).collect();
         for layer in &mut self.layers {
             match layer {
                 LayerState::Host { past, heard } => {

@@ -1,6 +1,6 @@
-//! Greedy decoding of a batch: rows leave it as they finish.
+//! Greedy decoding: rows leave the batch as they finish, and on the processor others take their places.
 
-use super::decoder::Decoder;
+use super::decoder::{Decoder, State};
 use crate::kernels::likeliest;
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
@@ -43,54 +43,114 @@ fn loops(tokens: &[u32]) -> bool {
     })
 }
 
-/// The likeliest token after each step. `caps` holds the most tokens each row may have; `heads` names the
-/// cross-attention that is kept, as (layer, head).
+/// A row under way.
+struct Row {
+    /// Its place among the windows.
+    window: usize,
+    frames: usize,
+    cap: usize,
+    last: u32,
+    decoded: Decoded,
+}
+
+impl Row {
+    fn new(window: usize, frames: &Tensor, cap: usize, marks: Marks) -> Self {
+        Self { window, frames: frames.dims()[0], cap, last: marks.start, decoded: Decoded::default() }
+    }
+
+    /// Takes the next token; `false` when the row has ended.
+    fn take(&mut self, token: u32, logprob: f32, attention: Vec<f32>, end: u32) -> bool {
+        let out = &mut self.decoded;
+        out.attention.push(attention);
+        if token == end {
+            out.end_logprob = Some(logprob);
+            return false;
+        }
+        if out.tokens.len() >= self.cap {
+            return false;
+        }
+        out.tokens.push(token);
+        out.logprobs.push(logprob);
+        self.last = token;
+        !loops(&out.tokens)
+    }
+}
+
+/// One step for all rows; those that end go to `done`.
+fn step(
+    decoder: &Decoder,
+    state: &mut State,
+    rows: &mut Vec<Row>,
+    done: &mut Vec<(usize, Decoded)>,
+    marks: Marks,
+    heads: &[(usize, usize)],
+) -> Result<()> {
+    let last: Vec<u32> = rows.iter().map(|row| row.last).collect();
+    let step = decoder.step(&last, state, heads)?;
+    let logits = step.logits.flatten_all()?.to_vec1::<f32>()?;
+    let likeliest: Vec<(usize, f32)> = logits.par_chunks(logits.len() / rows.len()).map(likeliest).collect();
+    let (mut kept, mut live) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    for (i, ((mut row, attention), (token, logprob))) in rows.drain(..).zip(step.attention).zip(likeliest).enumerate() {
+        debug_assert_eq!(attention.len(), heads.len() * row.frames);
+        if row.take(token as u32, logprob, attention, marks.end) {
+            kept.push(i);
+            live.push(row);
+        } else {
+            done.push((row.window, row.decoded));
+        }
+    }
+    if kept.len() < last.len() {
+        state.keep(&kept)?;
+    }
+    *rows = live;
+    Ok(())
+}
+
+/// The likeliest token after each step, for a batch of rows of frames. `caps` holds the most tokens each row may have;
+/// `heads` names the cross-attention that is kept, as (layer, head).
 pub(super) fn decode(
     decoder: &Decoder,
     frames: &[Tensor],
     caps: &[usize],
     marks: Marks,
     heads: &[(usize, usize)],
-) -> Result<Vec<Decoded>> {
-    let mut decoded: Vec<Decoded> = frames.iter().map(|_| Decoded::default()).collect();
-    let mut rows: Vec<usize> = (0..frames.len()).filter(|&row| caps[row] > 0).collect();
-    if rows.is_empty() {
-        return Ok(decoded);
-    }
+) -> Result<Vec<(usize, Decoded)>> {
     // The step that finds the end of a row at its cap is one more.
     let capacity = caps.iter().copied().max().unwrap_or(0) + 1;
-    let live: Vec<Tensor> = rows.iter().map(|&row| frames[row].clone()).collect();
-    let mut state = decoder.start(&live, capacity)?;
-    let mut last = vec![marks.start; rows.len()];
+    let mut state = decoder.start(frames, capacity)?;
+    let mut rows: Vec<Row> =
+        frames.iter().zip(caps).enumerate().map(|(i, (frames, &cap))| Row::new(i, frames, cap, marks)).collect();
+    let mut done = Vec::with_capacity(frames.len());
     while !rows.is_empty() {
-        let step = decoder.step(&last, &mut state, heads)?;
-        let logits = step.logits.flatten_all()?.to_vec1::<f32>()?;
-        let likeliest: Vec<(usize, f32)> = logits.par_chunks(logits.len() / rows.len()).map(likeliest).collect();
-        let mut kept = Vec::with_capacity(rows.len());
-        for (i, (attention, &(token, logprob))) in step.attention.into_iter().zip(&likeliest).enumerate() {
-            let (row, token) = (rows[i], token as u32);
-            let out = &mut decoded[row];
-            out.attention.push(attention);
-            if token == marks.end {
-                out.end_logprob = Some(logprob);
-            } else if out.tokens.len() < caps[row] {
-                out.tokens.push(token);
-                out.logprobs.push(logprob);
-                last[i] = token;
-                if !loops(&out.tokens) {
-                    kept.push(i);
-                }
-            }
-        }
-        if kept.len() < rows.len() {
-            rows = kept.iter().map(|&i| rows[i]).collect();
-            last = kept.iter().map(|&i| last[i]).collect();
-            if !rows.is_empty() {
-                state.keep(&kept)?;
-            }
-        }
+        step(decoder, &mut state, &mut rows, &mut done, marks, heads)?;
     }
-    Ok(decoded)
+    Ok(done)
+}
+
+/// Rows of a lane. More read the weights for more rows at once, and take memory for the frames that they attend to: with 24
+/// rows of 15 seconds 50 MB.
+const LANE_ROWS: usize = 24;
+
+/// As [`decode`], on the processor, for the windows that `next` gives, as place, frames and cap: a row that ends makes room
+/// for the next window, so that there are always enough rows to be worth reading the weights.
+pub(super) fn decode_lane(
+    decoder: &Decoder,
+    mut next: impl FnMut() -> Result<Option<(usize, Tensor, usize)>>,
+    marks: Marks,
+    heads: &[(usize, usize)],
+) -> Result<Vec<(usize, Decoded)>> {
+    let (mut state, mut rows, mut done) = (decoder.start_empty(), Vec::new(), Vec::new());
+    loop {
+        while rows.len() < LANE_ROWS {
+            let Some((window, frames, cap)) = next()? else { break };
+            decoder.add_row(&mut state, &frames, cap + 1)?;
+            rows.push(Row::new(window, &frames, cap, marks));
+        }
+        if rows.is_empty() {
+            return Ok(done);
+        }
+        step(decoder, &mut state, &mut rows, &mut done, marks, heads)?;
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ use config::Config;
 use decoder::Decoder;
 use encoder::Encoder;
 use greedy::{Decoded, Marks};
+use rayon::prelude::*;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use vocabulary::Vocabulary;
 
 /// The most tokens that a second of speech may have. Fluent English gives at most 4.8; more is a decoder that has lost
@@ -92,6 +94,11 @@ impl Moonshine {
     /// in the log probabilities. A window of fewer than [`Self::MIN_SAMPLES`] samples, or with a sample that is not a
     /// finite number, is refused.
     pub fn recognize(&self, windows: &[&[f32]]) -> Result<Vec<Recognized>, InferenceError> {
+        // Within the pool once, and not in and out at every layer.
+        rayon::scope(|_| self.recognize_here(windows))
+    }
+
+    fn recognize_here(&self, windows: &[&[f32]]) -> Result<Vec<Recognized>, InferenceError> {
         for (i, window) in windows.iter().enumerate() {
             if window.len() < Self::MIN_SAMPLES {
                 return Err(InferenceError::BadRequest(format!(
@@ -110,10 +117,35 @@ impl Moonshine {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
+        let decoded = if self.decoder.host { self.decode_lanes(windows)? } else { self.decode_batch(windows)? };
+        let mut recognized: Vec<(usize, Recognized)> =
+            decoded.par_iter().map(|(i, row)| (*i, self.read(row, windows[*i].len()))).collect();
+        recognized.sort_by_key(|(window, _)| *window);
+        Ok(recognized.into_iter().map(|(_, recognized)| recognized).collect())
+    }
+
+    fn decode_batch(&self, windows: &[&[f32]]) -> candle_core::Result<Vec<(usize, Decoded)>> {
         let caps: Vec<usize> = windows.iter().map(|window| token_cap(window.len())).collect();
         let frames = self.encoder.forward(windows)?;
-        let decoded = greedy::decode(&self.decoder, &frames, &caps, self.marks, &self.alignment_heads)?;
-        Ok(decoded.iter().zip(windows).map(|(row, window)| self.read(row, window.len())).collect())
+        greedy::decode(&self.decoder, &frames, &caps, self.marks, &self.alignment_heads)
+    }
+
+    /// A lane a core: each takes the next window, encodes it and decodes it beside those that it has under way. The cores
+    /// never wait for each other, and what is between a window's layers stays in one core's cache.
+    fn decode_lanes(&self, windows: &[&[f32]]) -> candle_core::Result<Vec<(usize, Decoded)>> {
+        let next = AtomicUsize::new(0);
+        let lane = |_| {
+            let next = || {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(window) = windows.get(at) else { return Ok(None) };
+                let frames = self.encoder.forward(std::slice::from_ref(window))?.remove(0);
+                Ok(Some((at, frames, token_cap(window.len()))))
+            };
+            greedy::decode_lane(&self.decoder, next, self.marks, &self.alignment_heads)
+        };
+        let lanes = rayon::current_num_threads().min(windows.len());
+        let done: Vec<Vec<_>> = (0..lanes).into_par_iter().map(lane).collect::<candle_core::Result<_>>()?;
+        Ok(done.into_iter().flatten().collect())
     }
 
     /// The tokens of a window of so many samples as text with times.
