@@ -10,6 +10,7 @@ use crate::{
     words::{text, thousandths, words},
 };
 use inference::Device;
+use rayon::prelude::*;
 use schema::{
     AudioBlock, CallFailure, FailureKind, Fingerprint, Item, ModelId, SAMPLE_RATE, Segment, Sink, Stage, StageError,
     StageName, Table, guard,
@@ -21,6 +22,9 @@ use std::{
 
 /// Goes up when the same sound gives other segments.
 const VERSION: u32 = 1;
+
+/// Blocks that are read before the cores look for speech in them, each in another channel: 10 MB of sound.
+const BLOCKS_AHEAD: usize = 16;
 
 /// The stage that turns `audio` into `segments`.
 ///
@@ -94,20 +98,26 @@ impl Stage for Transcribe {
 
     fn run(&mut self, input: &mut dyn Iterator<Item = Item>, out: &mut dyn Sink) -> Result<(), StageError> {
         let mut shift = Shift { stage: self, calls: BTreeMap::new() };
+        let mut blocks = Vec::new();
         for item in input {
             match item {
                 Item::Batch(Table::Audio, batch) => {
-                    for block in AudioBlock::from_batch(&batch)? {
-                        shift.hear(&block);
+                    blocks.extend(AudioBlock::from_batch(&batch)?);
+                    if blocks.len() >= BLOCKS_AHEAD {
+                        shift.hear(std::mem::take(&mut blocks));
                     }
                 }
                 Item::Batch(table, _) => {
                     let name = table.name();
                     return Err(StageError::Internal(format!("transcribe was given the table {name}; it reads audio")));
                 }
-                Item::Failed(call) => shift.give_up(&call, None),
+                Item::Failed(call) => {
+                    shift.hear(std::mem::take(&mut blocks));
+                    shift.give_up(&call, None);
+                }
             }
         }
+        shift.hear(blocks);
         shift.finish();
         for (call, state) in shift.calls {
             match state {
@@ -151,29 +161,52 @@ struct Channel {
 }
 
 impl Shift<'_> {
-    fn hear(&mut self, block: &AudioBlock) {
-        let call = match self.calls.entry(block.call_id.clone()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let chosen = self.stage.choose(&block.call_id, block.language.as_deref());
-                entry.insert(match chosen {
-                    Ok((model, language)) => State::Open(Call::new(&block.call_id, model, language)),
-                    Err(failure) => State::GivenUp(Some(failure)),
-                })
-            }
-        };
-        let State::Open(call) = call else { return };
-        let rules = self.stage.rules;
+    /// Cuts blocks into chunks, channels side by side, and queues these in the order of calls and channels.
+    fn hear(&mut self, blocks: Vec<AudioBlock>) {
+        let mut work: BTreeMap<(String, i32), (Channel, Vec<AudioBlock>)> = BTreeMap::new();
+        for block in blocks {
+            let rules = self.stage.rules;
+            let Some(call) = self.call(&block) else { continue };
+            let mut channel = || call.channels.remove(&block.channel).unwrap_or_else(|| Channel::new(rules));
+            let key = (block.call_id.clone(), block.channel);
+            work.entry(key).or_insert_with(|| (channel(), Vec::new())).1.push(block);
+        }
         let listener = &self.stage.listener;
-        match guard(&block.call_id, || call.cut(block, rules, listener)) {
-            Ok(pending) => {
-                let model = call.model;
-                for pending in pending {
-                    let done = self.stage.queues[model].push(pending);
-                    self.note(model, done);
+        let cut = |((call, number), (mut channel, blocks)): ((String, i32), (Channel, Vec<AudioBlock>))| {
+            let chunks = guard(&call, || channel.cut(&blocks, listener));
+            (call, number, channel, chunks)
+        };
+        let heard: Vec<_> = work.into_par_iter().map(cut).collect();
+        for (id, number, channel, chunks) in heard {
+            let Some(State::Open(call)) = self.calls.get_mut(&id) else { continue };
+            call.channels.insert(number, channel);
+            match chunks {
+                Ok(chunks) => {
+                    let (model, call, language) = (call.model, call.id.clone(), call.language.clone());
+                    for chunk in chunks {
+                        let (call, language) = (call.clone(), language.clone());
+                        let pending = Pending { call, channel: number, language, chunk, again: false };
+                        let done = self.stage.queues[model].push(pending);
+                        self.note(model, done);
+                    }
                 }
+                Err(failure) => self.give_up(&id, Some(failure)),
             }
-            Err(failure) => self.give_up(&block.call_id, Some(failure)),
+        }
+    }
+
+    /// The call of a block, opened with its first; none where it was given up.
+    fn call(&mut self, block: &AudioBlock) -> Option<&mut Call> {
+        let state = match self.calls.entry(block.call_id.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(match self.stage.choose(&block.call_id, block.language.as_deref()) {
+                Ok((model, language)) => State::Open(Call::new(&block.call_id, model, language)),
+                Err(failure) => State::GivenUp(Some(failure)),
+            }),
+        };
+        match state {
+            State::Open(call) => Some(call),
+            State::GivenUp(_) => None,
         }
     }
 
@@ -214,43 +247,45 @@ impl Shift<'_> {
     }
 }
 
+impl Channel {
+    fn new(rules: Rules) -> Self {
+        Self { chunker: Some(Chunker::new(rules)), samples: 0 }
+    }
+
+    /// The chunks that some blocks complete.
+    fn cut(&mut self, blocks: &[AudioBlock], listener: &Listener) -> Result<Vec<Chunk>, CallFailure> {
+        let mut chunks = Vec::new();
+        for block in blocks {
+            let internal = |what: String| {
+                let (call, at) = (&block.call_id, block.channel);
+                CallFailure::new(call, FailureKind::Internal, format!("call {call}: the sound of channel {at} {what}"))
+            };
+            let Some(chunker) = &mut self.chunker else {
+                return Err(internal(format!("goes on after its last block, at sample {}", block.first_sample)));
+            };
+            if block.first_sample != self.samples {
+                let (found, wanted) = (block.first_sample, self.samples);
+                return Err(internal(format!("jumps to sample {found}, and {wanted} would be next")));
+            }
+            self.samples += block.samples.len() as i64;
+            chunker.push(&block.samples, &mut chunks);
+            if block.last {
+                chunker.finish(&mut chunks);
+                self.chunker = None;
+            }
+        }
+        let speech = |mut chunk: Chunk| {
+            let speech = listener.speech(&chunk.samples)?;
+            chunk.trim(&speech);
+            Some(chunk)
+        };
+        Ok(chunks.into_iter().filter_map(speech).collect())
+    }
+}
+
 impl Call {
     fn new(id: &str, model: usize, language: Arc<str>) -> Self {
         Self { id: id.into(), model, language, channels: BTreeMap::new(), heard: BTreeMap::new() }
-    }
-
-    /// The chunks that a block completes.
-    fn cut(&mut self, block: &AudioBlock, rules: Rules, listener: &Listener) -> Result<Vec<Pending>, CallFailure> {
-        let channel = self
-            .channels
-            .entry(block.channel)
-            .or_insert_with(|| Channel { chunker: Some(Chunker::new(rules)), samples: 0 });
-        let internal = |what: String| {
-            let (call, at) = (&block.call_id, block.channel);
-            CallFailure::new(call, FailureKind::Internal, format!("call {call}: the sound of channel {at} {what}"))
-        };
-        let Some(chunker) = &mut channel.chunker else {
-            return Err(internal(format!("goes on after its last block, at sample {}", block.first_sample)));
-        };
-        if block.first_sample != channel.samples {
-            let (found, wanted) = (block.first_sample, channel.samples);
-            return Err(internal(format!("jumps to sample {found}, and {wanted} would be next")));
-        }
-        channel.samples += block.samples.len() as i64;
-        let mut chunks = Vec::new();
-        chunker.push(&block.samples, &mut chunks);
-        if block.last {
-            chunker.finish(&mut chunks);
-            channel.chunker = None;
-        }
-        let mut pending = Vec::new();
-        for mut chunk in chunks {
-            let Some(speech) = listener.speech(&chunk.samples) else { continue };
-            chunk.trim(&speech);
-            let (call, language) = (self.id.clone(), self.language.clone());
-            pending.push(Pending { call, channel: block.channel, language, chunk, again: false });
-        }
-        Ok(pending)
     }
 
     /// What is wrong with a call whose sound ended before its channels did.

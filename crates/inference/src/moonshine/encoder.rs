@@ -85,7 +85,7 @@ impl Encoder {
             // What the group norm lets through differs much in size: with one byte an activation, WER on speechocean-dev
             // rose from 40.2 to 43.3 %.
             conv2: conv(width, 2 * width, CONV2, true, precision, "conv2")?.wide(),
-            conv3: conv(2 * width, width, CONV3, true, precision, "conv3")?,
+            conv3: conv(2 * width, width, CONV3, true, precision, "conv3")?.wide(),
             norm_gain: vb.get(width, "groupnorm.weight")?,
             norm_offset: vb.get(width, "groupnorm.bias")?,
             layers: (0..config.encoder_num_hidden_layers).map(layer).collect::<Result<_>>()?,
