@@ -16,6 +16,11 @@ use math::{each, each_biased, exp, gelu, greatest, softmax_row, sum, tanh};
 use pulp::Arch;
 use rayon::prelude::*;
 
+/// The instructions that the 8-bit matrix products of our models run on here.
+pub fn processor() -> &'static str {
+    int8::Level::best().name()
+}
+
 /// Elements that one task takes: enough to pay for handing it over.
 const TASK: usize = 16 * 1024;
 

@@ -15,6 +15,7 @@ mod sentence;
 pub use candle_core::Device;
 pub use device::{DeviceChoice, open_device};
 pub use error::InferenceError;
+pub use kernels::processor;
 pub use moonshine::{Moonshine, Recognized, RecognizedToken};
 pub use precision::Precision;
 pub use registry::{

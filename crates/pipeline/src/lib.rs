@@ -29,7 +29,7 @@ mod status;
 
 pub use assemble::{Assembly, devices, set_threads};
 pub use error::PipelineError;
-pub use inference::DeviceChoice;
+pub use inference::{DeviceChoice, processor};
 pub use ingest::{Discovery, codecs, discover};
 pub use ipc::run_as_filter;
 pub use progress::{Event, Progress, Quiet};

@@ -19,6 +19,7 @@ pub fn run(args: &Doctor, common: &Common) -> Result<Outcome> {
         "version": env!("CARGO_PKG_VERSION"),
         "cores": cores,
         "simd": simd(),
+        "kernels": pipeline::processor(),
         "devices": pipeline::devices(),
         "models_folder": registry.cache().display().to_string(),
         "models": models,
@@ -32,6 +33,7 @@ pub fn run(args: &Doctor, common: &Common) -> Result<Outcome> {
     line("version", env!("CARGO_PKG_VERSION"));
     line("cores", &cores.to_string());
     line("simd", &simd().join(", "));
+    line("kernels", pipeline::processor());
     line("devices", &pipeline::devices().join(", "));
     line("codecs", &pipeline::codecs().join(", "));
     line("models", &registry.cache().display().to_string());

