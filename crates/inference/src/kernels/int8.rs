@@ -361,7 +361,8 @@ mod x86 {
             }
             for (r, acc) in acc.iter_mut().enumerate() {
                 // SAFETY: `x` holds R rows of `groups` groups of 4 bytes.
-                let a = unsafe { x.cast::<i32>().add(r * groups + g).read_unaligned() };
+                let a = unsafe { x.add((r * groups + g) * GROUP).cast::<[u8; GROUP]>().read() };
+                let a = i32::from_ne_bytes(a);
                 let a = _mm512_set1_epi32(a);
                 for (acc, w) in acc.iter_mut().zip(w) {
                     *acc = _mm512_dpbusd_epi32(*acc, w, a);
@@ -417,7 +418,8 @@ mod x86 {
             }
             for (r, acc) in acc.iter_mut().enumerate() {
                 // SAFETY: `x` holds R rows of `groups` groups of 4 bytes.
-                let a = unsafe { x.cast::<i32>().add(r * groups + g).read_unaligned() };
+                let a = unsafe { x.add((r * groups + g) * GROUP).cast::<[u8; GROUP]>().read() };
+                let a = i32::from_ne_bytes(a);
                 let a = _mm256_cvtepi8_epi16(_mm_set1_epi32(a));
                 for (acc, w) in acc.iter_mut().zip(w) {
                     *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(w, a));

@@ -121,7 +121,7 @@ impl Memory {
                 (true, Kept::Full) => arch.dispatch(Block::<1, false> { memory: self, queries, frames, scratch }),
                 (true, Kept::Half) => arch.dispatch(Block::<1, true> { memory: self, queries, frames, scratch }),
                 (false, Kept::Full) => {
-                    arch.dispatch(Block::<QUERIES, false> { memory: self, queries, frames, scratch })
+                    arch.dispatch(Block::<QUERIES, false> { memory: self, queries, frames, scratch });
                 }
                 (false, Kept::Half) => arch.dispatch(Block::<QUERIES, true> { memory: self, queries, frames, scratch }),
             }
@@ -235,8 +235,7 @@ mod tests {
     #[test]
     fn halves_are_the_nearest() {
         let mut words = [0];
-        for (value, wanted) in
-            [(1.0, 1.0), (1.003_906_25, 1.0), (1.011_718_8, 1.015_625), (-3.1, -3.093_75), (0.0, 0.0)]
+        for (value, wanted) in [(1.0, 1.0), (1.003_906_3, 1.0), (1.011_718_8, 1.015_625), (-3.1, -3.093_75), (0.0, 0.0)]
         {
             Kept::Half.put(&mut words, 0, false, value);
             Kept::Half.put(&mut words, 0, true, -value);

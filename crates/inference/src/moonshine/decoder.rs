@@ -224,7 +224,9 @@ impl Decoder {
                 past.par_iter_mut().zip(out.par_chunks_mut(size)).enumerate().for_each(|(i, (past, out))| {
                     let (row, head) = (&joined[i / heads * 3 * width..], i % heads * size);
                     let mut turned = [&row[head..][..size], &row[width + head..][..size]].map(<[f32]>::to_vec);
-                    turned.iter_mut().for_each(|turned| angles.turn(i / heads, turned));
+                    for turned in &mut turned {
+                        angles.turn(i / heads, turned);
+                    }
                     let step = steps[i / heads];
                     past.set(step, &turned[1], &row[2 * width + head..][..size]);
                     past.attend(&turned[0], step + 1, |_, found, _| out.copy_from_slice(found));
