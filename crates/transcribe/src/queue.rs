@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Batches' worth of sound that is gathered before any is recognized. Sorting four by length leaves little padding, and
-/// holds eight minutes of sound at the default batch: 31 MB.
+/// holds twenty minutes of sound at the default batch: 77 MB.
 const BATCHES_HELD: usize = 4;
 
 /// A chunk in which the engine lost its way is heard again in two parts if it is at least this long, in seconds: a loop
