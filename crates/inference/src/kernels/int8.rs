@@ -222,10 +222,7 @@ impl Grid {
         for parts in 1..=4 {
             let steps = (range / gap * f64::from(parts)).round();
             let step = range / steps;
-            let off = |w: f32| {
-                let place = f64::from(w) / step;
-                whole(place) - place
-            };
+            let off = |w: f32| (f64::from(w) / step).round() - f64::from(w) / step;
             if steps <= 255.0 && sorted.iter().all(|&w| off(w).abs() < 0.01) {
                 return Self { step: step as f32, zero: (-f64::from(low) / step).round() as i32 };
             }
@@ -235,15 +232,8 @@ impl Grid {
     }
 
     fn byte(&self, w: f32) -> u8 {
-        if self.step == 0.0 { 0 } else { (whole(f64::from(w / self.step)) as i32 + self.zero).clamp(0, 255) as u8 }
+        if self.step == 0.0 { 0 } else { ((w / self.step).round() as i32 + self.zero).clamp(0, 255) as u8 }
     }
-}
-
-/// The nearest whole number, of two the even one, without a call where a processor might lack the instruction.
-fn whole(x: f64) -> f64 {
-    // Added and taken off again, it leaves no room for a fraction.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    x + ROUND - ROUND
 }
 
 /// Rows of activations in 8 bits, each padded to whole groups.
@@ -483,18 +473,19 @@ mod tests {
                 prop_assert_eq!(&multiply(Level::best(), &weight, x, 1, inputs), &ours[row * outputs..][..outputs]);
                 for (output, w) in w.chunks_exact(inputs).enumerate() {
                     let exact: f32 = w.iter().zip(x).map(|(w, x)| w * x).sum();
-                    // Each factor is off by half a step of 2/127 at most.
+                    // An activation, at most 2, is off by half a step of 2/127; a weight by a step of 4/255, since a
+                    // grid's zero is a whole number and its last byte may be cut.
                     let off = (ours[row * outputs + output] - exact).abs();
-                    prop_assert!(off < inputs as f32 * 0.033 + 1e-5, "{off} at {row}, {output}");
+                    prop_assert!(off < inputs as f32 * 0.048 + 1e-5, "{off} at {row}, {output}");
                 }
             }
-            // With a second byte of activations the weights' half steps are left.
+            // With a second byte of activations the weights' steps are left.
             let wide = Weight::new(&w, inputs).wide();
             let ours = multiply(Level::best(), &wide, &x, rows, stride);
             for (row, x) in (0..rows).map(|row| (row, &x[row * stride..][..inputs])) {
                 for (output, (w, ours)) in w.chunks_exact(inputs).zip(&ours[row * outputs..]).enumerate() {
                     let off = (ours - w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>()).abs();
-                    prop_assert!(off < inputs as f32 * 0.017 + 1e-5, "{off} at {row}, {output}");
+                    prop_assert!(off < inputs as f32 * 0.032 + 1e-5, "{off} at {row}, {output}");
                 }
             }
         }
