@@ -127,8 +127,8 @@ pub(super) fn decode(
     Ok(done)
 }
 
-/// Rows of a lane. More read the weights for more rows at once, and take memory for the frames that they attend to: with 24
-/// rows of 15 seconds 50 MB.
+/// Rows of a lane. More read the weights for more rows at once, and take memory for the frames and tokens that they attend
+/// to: with 24 rows of 15 seconds 165 MB.
 const LANE_ROWS: usize = 24;
 
 /// As [`decode`], on the processor, for the windows that `next` gives, as place, frames and cap: a row that ends makes room

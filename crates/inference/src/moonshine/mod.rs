@@ -36,6 +36,8 @@ pub struct Moonshine {
     vocabulary: Vocabulary,
     marks: Marks,
     alignment_heads: Vec<(usize, usize)>,
+    /// Whether each core works for itself. In full precision the order in which rows meet would move their last bits.
+    lanes: bool,
 }
 
 /// What was heard in one window.
@@ -85,13 +87,14 @@ impl Moonshine {
             vocabulary,
             marks: Marks { start: config.decoder_start_token_id, end: config.eos_token_id },
             alignment_heads: times::alignment_heads(&config),
+            lanes: device.is_cpu() && precision == Precision::Int8,
         })
     }
 
-    /// Recognizes windows of 16 kHz mono speech, as one batch; results stand in the order of the windows.
+    /// Recognizes windows of 16 kHz mono speech; results stand in the order of the windows.
     ///
-    /// Windows of like lengths make the best batch. A window's result does not depend on its neighbours, to within 1e-5
-    /// in the log probabilities. A window of fewer than [`Self::MIN_SAMPLES`] samples, or with a sample that is not a
+    /// A window's result does not depend on its neighbours: in 8 bits not by a bit, in full precision to within 1e-5 in the
+    /// log probabilities. A window of fewer than [`Self::MIN_SAMPLES`] samples, or with a sample that is not a
     /// finite number, is refused.
     pub fn recognize(&self, windows: &[&[f32]]) -> Result<Vec<Recognized>, InferenceError> {
         // Within the pool once, and not in and out at every layer.
@@ -117,7 +120,7 @@ impl Moonshine {
         if windows.is_empty() {
             return Ok(Vec::new());
         }
-        let decoded = if self.decoder.host { self.decode_lanes(windows)? } else { self.decode_batch(windows)? };
+        let decoded = if self.lanes { self.decode_lanes(windows)? } else { self.decode_batch(windows)? };
         let mut recognized: Vec<(usize, Recognized)> =
             decoded.par_iter().map(|(i, row)| (*i, self.read(row, windows[*i].len()))).collect();
         recognized.sort_by_key(|(window, _)| *window);

@@ -125,6 +125,24 @@ fn a_folder_that_does_not_fit_is_named() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
+    /// In 8 bits a window is heard the same, bit for bit, whatever windows stand beside it and however many cores there are.
+    #[test]
+    fn in_eight_bits_neighbours_and_cores_change_nothing(
+        lengths in proptest::collection::vec(prop_oneof![895usize..1400, 895usize..20_000], 2..40),
+        threads in 1usize..5,
+        seed in 0u32..1000,
+    ) {
+        let model = Moonshine::load(&folder(), &Device::Cpu, Precision::Int8).unwrap();
+        let windows: Vec<Vec<f32>> =
+            lengths.iter().enumerate().map(|(i, &samples)| audio(samples, seed + i as u32)).collect();
+        let windows: Vec<&[f32]> = windows.iter().map(Vec::as_slice).collect();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let together = pool.install(|| model.recognize(&windows)).unwrap();
+        for (window, together) in windows.iter().zip(&together) {
+            prop_assert_eq!(&model.recognize(&[window]).unwrap()[0], together);
+        }
+    }
+
     /// A row in a batch equals the row alone: tokens are the same, numbers to within 1e-5.
     #[test]
     fn a_row_in_a_batch_equals_the_row_alone(
