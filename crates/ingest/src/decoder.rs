@@ -222,14 +222,4 @@ mod tests {
         // Two channels of a block, and a vector's room to grow.
         assert!(held <= 2 * 2 * BLOCK_SAMPLES, "{held} samples were held");
     }
-
-    /// cargo test --release -p nightcall-ingest -- --ignored --nocapture an_hour
-    #[test]
-    #[ignore = "measures, and needs a release build"]
-    fn an_hour_of_stereo_at_8_khz() {
-        let start = std::time::Instant::now();
-        let mut decoder = Decoder::read(Path::new("long.wav"), Box::new(Endless::seconds(3600))).unwrap();
-        while decoder.next_block().unwrap().is_some() {}
-        println!("an hour of 8 kHz stereo mu-law: {:.2} s to decode and resample", start.elapsed().as_secs_f64());
-    }
 }
