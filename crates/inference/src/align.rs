@@ -9,14 +9,14 @@ const MEDIAN_FRAMES: usize = 7;
 
 /// A matrix of tokens (rows) over frames (columns).
 #[derive(Debug, Clone)]
-pub(crate) struct Grid {
+struct Grid {
     values: Vec<f32>,
     frames: usize,
 }
 
 impl Grid {
     /// Rows of equal length.
-    pub fn new(values: Vec<f32>, frames: usize) -> Self {
+    fn new(values: Vec<f32>, frames: usize) -> Self {
         debug_assert!(frames > 0 && values.len().is_multiple_of(frames));
         Self { values, frames }
     }
@@ -61,8 +61,65 @@ impl Grid {
     }
 }
 
+/// Each head's weights as shares of their sum: what they would be, had the frames that were left out never been there.
+pub(crate) fn shares(steps: &[Vec<f32>], heads: usize) -> Vec<Vec<f32>> {
+    let share = |step: &Vec<f32>| {
+        let mut step = step.clone();
+        let frames = (step.len() / heads.max(1)).max(1);
+        for head in step.chunks_exact_mut(frames) {
+            let sum = head.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+            head.iter_mut().for_each(|weight| *weight /= sum);
+        }
+        step
+    };
+    steps.iter().map(share).collect()
+}
+
+/// The first and last frame of each step after the first `lead`, from each step's weights of some heads over the frames,
+/// head by head. The steps before take part in what is normal for a frame.
+pub(crate) fn spans(steps: &[Vec<f32>], heads: usize, lead: usize) -> Vec<(usize, usize)> {
+    let frames = steps.first().map_or(0, |step| step.len() / heads.max(1));
+    if frames == 0 {
+        return Vec::new();
+    }
+    let grid = |head| {
+        let values = steps.iter().flat_map(|step| &step[head * frames..(head + 1) * frames]).copied().collect();
+        Grid::new(values, frames)
+    };
+    let costs = costs((0..heads).map(grid).collect()).map(|mut costs| {
+        costs.values.drain(..lead * frames);
+        warp(&costs)
+    });
+    costs.unwrap_or_default()
+}
+
+/// Start and end of each token in seconds, by the frames of each and of what follows the last, where that is known. `start_of`
+/// says when a frame begins; all ends at `end_s`. A token without a letter or digit makes no sound: it takes no time, and
+/// the pause that it may stand for belongs to no word.
+pub(crate) fn times(
+    spans: &[(usize, usize)],
+    texts: &[String],
+    end_s: f32,
+    start_of: impl Fn(usize) -> f32,
+) -> Vec<(f32, f32)> {
+    if spans.len() < texts.len() {
+        return vec![(0.0, 0.0); texts.len()];
+    }
+    let mut before = 0.0;
+    let time = |(i, text): (usize, &String)| {
+        if text.chars().any(char::is_alphanumeric) {
+            let start = start_of(spans[i].0).max(before);
+            before = spans.get(i + 1).map_or(end_s, |next| start_of(next.0)).max(start);
+            (start, before)
+        } else {
+            (before, before)
+        }
+    };
+    texts.iter().enumerate().map(time).collect()
+}
+
 /// The attention of several heads to one matrix of costs.
-pub(crate) fn costs(heads: Vec<Grid>) -> Option<Grid> {
+fn costs(heads: Vec<Grid>) -> Option<Grid> {
     let count = heads.len() as f32;
     heads
         .into_iter()
@@ -83,7 +140,7 @@ pub(crate) fn costs(heads: Vec<Grid>) -> Option<Grid> {
 
 /// The cheapest path from the first token's first frame to the last token's last one, as each token's first and last
 /// frame. Steps go to the next token, to the next frame, or to both.
-pub(crate) fn warp(costs: &Grid) -> Vec<(usize, usize)> {
+fn warp(costs: &Grid) -> Vec<(usize, usize)> {
     const BOTH: u8 = 0;
     const TOKEN: u8 = 1;
     const FRAME: u8 = 2;

@@ -62,7 +62,7 @@ impl Angles {
 /// what each row's queries find in the row itself, `[all, heads * size]`. Queries come scaled; `angles` are those of the
 /// positions from 0 to the longest row's last.
 pub(crate) fn attend(qkv: &Tensor, lengths: &[usize], heads: usize, angles: Option<&Angles>) -> Result<Tensor> {
-    if qkv.device().is_cpu() {
+    if kernels::here(qkv) {
         return qkv.apply_op1_no_bwd(&Attend { lengths, heads, angles });
     }
     attend_on_card(qkv, lengths, heads, angles)

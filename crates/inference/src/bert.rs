@@ -10,8 +10,9 @@ use crate::Precision;
 use crate::attention::attend;
 use crate::kernels::Activation;
 use crate::linear::Linear;
+use crate::norm::LayerNorm;
 use candle_core::{Device, IndexOp, Result, Tensor};
-use candle_nn::{Embedding, LayerNorm, Module, VarBuilder};
+use candle_nn::{Embedding, Module, VarBuilder};
 use serde::Deserialize;
 
 /// The keys of `config.json` that change the result. Others are left unread: the file is not ours.
@@ -83,7 +84,7 @@ impl Bert {
         } else {
             weights.clone()
         };
-        let (hidden, eps) = (config.hidden_size, config.layer_norm_eps);
+        let (hidden, eps) = (config.hidden_size, config.layer_norm_eps as f32);
         let embeddings = weights.pp("embeddings");
         let positions = embeddings.get((config.max_position_embeddings, hidden), "position_embeddings.weight")?;
         let types = embeddings.get((config.type_vocab_size, hidden), "token_type_embeddings.weight")?;
@@ -91,7 +92,7 @@ impl Bert {
         Ok(Self {
             words: candle_nn::embedding(config.vocab_size, hidden, embeddings.pp("word_embeddings"))?,
             positions: positions.broadcast_add(&types.i(0)?)?,
-            norm: candle_nn::layer_norm(hidden, eps, embeddings.pp("LayerNorm"))?,
+            norm: LayerNorm::load(hidden, true, eps, &embeddings.pp("LayerNorm"))?,
             layers: (0..config.num_hidden_layers)
                 .map(|i| Layer::load(&encoder.pp(i), config, precision))
                 .collect::<Result<_>>()?,
@@ -116,7 +117,7 @@ impl Bert {
 
 impl Layer {
     fn load(weights: &VarBuilder, config: &Config, precision: Precision) -> Result<Self> {
-        let (hidden, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
+        let (hidden, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps as f32);
         let attention = weights.pp("attention");
         let part = |name: &str| -> Result<(Tensor, Tensor)> {
             let part = attention.pp("self").pp(name);
@@ -132,10 +133,10 @@ impl Layer {
             qkv: Linear::new(&Tensor::cat(&[q.0, k.0, v.0], 0)?, Some(Tensor::cat(&[q.1, k.1, v.1], 0)?), precision)?
                 .wide(),
             attended: Linear::load(hidden, hidden, true, precision, &attention.pp("output.dense"))?,
-            attended_norm: candle_nn::layer_norm(hidden, eps, attention.pp("output.LayerNorm"))?,
+            attended_norm: LayerNorm::load(hidden, true, eps, &attention.pp("output.LayerNorm"))?,
             wide: Linear::load(hidden, wide, true, precision, &weights.pp("intermediate.dense"))?.wide(),
             narrow: Linear::load(wide, hidden, true, precision, &weights.pp("output.dense"))?,
-            norm: candle_nn::layer_norm(hidden, eps, weights.pp("output.LayerNorm"))?,
+            norm: LayerNorm::load(hidden, true, eps, &weights.pp("output.LayerNorm"))?,
         })
     }
 

@@ -11,7 +11,7 @@ mod memory;
 pub(crate) use memory::{Kept, Memory};
 
 use crate::linear::{Window, outputs};
-use candle_core::{CpuStorage, D, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, D, DType, Layout, Result, Tensor, bail};
 use math::{each, each_biased, exp, gelu, greatest, softmax_row, sum, tanh};
 use pulp::Arch;
 use rayon::prelude::*;
@@ -24,6 +24,11 @@ pub fn processor() -> &'static str {
 /// Elements that one task takes: enough to pay for handing it over.
 const TASK: usize = 16 * 1024;
 
+/// Whether a tensor is for the loops below: on a graphics card, and in half precision, candle's operations are taken.
+pub(crate) fn here(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
+}
+
 /// What follows a matrix product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
@@ -35,7 +40,7 @@ pub(crate) enum Activation {
 
 /// `activation(x + bias)` for `[rows, n]` and a bias of `[n]`.
 pub(crate) fn activate(x: Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
-    if x.device().is_cpu() {
+    if here(&x) {
         match (bias, activation) {
             (None, Activation::None) => {}
             (None, activation) => x.inplace_op1(&Activate(activation))?,
@@ -69,7 +74,7 @@ pub(crate) fn multiply_onto(rest: &Tensor, x: &Tensor, weight: &int8::Weight, bi
 
 /// Softmax over the last dimension.
 pub(crate) fn softmax(x: Tensor) -> Result<Tensor> {
-    if x.device().is_cpu() {
+    if here(&x) {
         x.inplace_op1(&Softmax)?;
         return Ok(x);
     }
@@ -78,24 +83,28 @@ pub(crate) fn softmax(x: Tensor) -> Result<Tensor> {
 
 /// `[rows, 2n]` to `[rows, n]`: the first half times SiLU of the second.
 pub(crate) fn gate(x: &Tensor) -> Result<Tensor> {
-    if x.device().is_cpu() {
+    if here(&x) {
         return x.apply_op1_no_bwd(&Gate);
     }
     let halves = x.chunk(2, D::Minus1)?;
     &halves[0].contiguous()? * halves[1].contiguous()?.silu()?
 }
 
-/// Layer normalisation of `[rows, n]` with a gain of `[n]` and no offset.
-pub(crate) fn layer_norm(x: &Tensor, gain: &Tensor) -> Result<Tensor> {
-    if x.device().is_cpu() {
-        return x.apply_op2_no_bwd(gain, &LayerNorm);
+/// Layer normalisation of `[rows, n]` with a gain of `[n]` and, where there is one, an offset of `[n]`; `epsilon` is added to
+/// the variance.
+pub(crate) fn layer_norm(x: &Tensor, gain: &Tensor, offset: Option<&Tensor>, epsilon: f32) -> Result<Tensor> {
+    let op = LayerNorm(epsilon);
+    match offset {
+        Some(offset) if here(x) => x.apply_op3_no_bwd(gain, offset, &op),
+        Some(offset) => candle_nn::ops::layer_norm(x, gain, offset, epsilon),
+        None if here(x) => x.apply_op2_no_bwd(gain, &op),
+        None => candle_nn::ops::rms_norm(&x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?, gain, epsilon),
     }
-    candle_nn::ops::rms_norm(&x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?, gain, EPSILON)
 }
 
 /// Group normalisation of `[rows, n]` as one group, with gain and offset of `[n]`.
 pub(crate) fn group_norm(x: Tensor, gain: &Tensor, offset: &Tensor) -> Result<Tensor> {
-    if x.device().is_cpu() {
+    if here(&x) {
         x.inplace_op3(gain, offset, &GroupNorm)?;
         return Ok(x);
     }
@@ -113,7 +122,8 @@ pub(crate) fn likeliest(logits: &[f32]) -> (usize, f32) {
     })
 }
 
-const EPSILON: f32 = 1e-5;
+/// What norms add to the variance, in most models.
+pub(crate) const EPSILON: f32 = 1e-5;
 
 /// The elements of a contiguous f32 tensor.
 pub(crate) fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -275,7 +285,37 @@ impl candle_core::CustomOp1 for Gate {
     }
 }
 
-struct LayerNorm;
+/// With the number that is added to the variance.
+struct LayerNorm(f32);
+
+impl LayerNorm {
+    fn rows(
+        &self,
+        x: &[f32],
+        gain: &[f32],
+        offset: Option<&[f32]>,
+        shape: &candle_core::Shape,
+    ) -> (CpuStorage, candle_core::Shape) {
+        let (arch, width) = (Arch::new(), gain.len());
+        let mut out = vec![0.0; x.len()];
+        x.par_chunks(task(width)).zip(out.par_chunks_mut(task(width))).for_each(|(x, out)| {
+            arch.dispatch(|| {
+                for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                    let mean = sum(x, |x| x) / width as f32;
+                    let variance = sum(x, |x| (x - mean) * (x - mean)) / width as f32;
+                    let scale = 1.0 / (variance + self.0).sqrt();
+                    for ((out, x), gain) in out.iter_mut().zip(x).zip(gain) {
+                        *out = (x - mean) * scale * gain;
+                    }
+                    if let Some(offset) = offset {
+                        each_biased(out, offset, |x| x);
+                    }
+                }
+            });
+        });
+        (CpuStorage::F32(out), shape.clone())
+    }
+}
 
 impl candle_core::CustomOp2 for LayerNorm {
     fn name(&self) -> &'static str {
@@ -289,22 +329,26 @@ impl candle_core::CustomOp2 for LayerNorm {
         gain: &CpuStorage,
         gain_layout: &Layout,
     ) -> Result<(CpuStorage, candle_core::Shape)> {
-        let (x, gain, width) = (floats(x, x_layout)?, floats(gain, gain_layout)?, width(gain_layout)?);
-        let arch = Arch::new();
-        let mut out = vec![0.0; x.len()];
-        x.par_chunks(task(width)).zip(out.par_chunks_mut(task(width))).for_each(|(x, out)| {
-            arch.dispatch(|| {
-                for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                    let mean = sum(x, |x| x) / width as f32;
-                    let variance = sum(x, |x| (x - mean) * (x - mean)) / width as f32;
-                    let scale = 1.0 / (variance + EPSILON).sqrt();
-                    for ((out, x), gain) in out.iter_mut().zip(x).zip(gain) {
-                        *out = (x - mean) * scale * gain;
-                    }
-                }
-            });
-        });
-        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+        Ok(self.rows(floats(x, x_layout)?, floats(gain, gain_layout)?, None, x_layout.shape()))
+    }
+}
+
+impl candle_core::CustomOp3 for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        gain: &CpuStorage,
+        gain_layout: &Layout,
+        offset: &CpuStorage,
+        offset_layout: &Layout,
+    ) -> Result<(CpuStorage, candle_core::Shape)> {
+        let offset = floats(offset, offset_layout)?;
+        Ok(self.rows(floats(x, x_layout)?, floats(gain, gain_layout)?, Some(offset), x_layout.shape()))
     }
 }
 
@@ -390,7 +434,9 @@ mod tests {
             let halves = x.chunk(2, 1).unwrap();
             prop_assert!(close(&gate(&x).unwrap(), &(&halves[0] * halves[1].silu().unwrap()).unwrap()));
             let theirs = candle_nn::ops::layer_norm_slow(&x, &gain, &gain.zeros_like().unwrap(), EPSILON).unwrap();
-            prop_assert!(close(&layer_norm(&x, &gain).unwrap(), &theirs));
+            prop_assert!(close(&layer_norm(&x, &gain, None, EPSILON).unwrap(), &theirs));
+            let theirs = candle_nn::ops::layer_norm_slow(&x, &gain, &gain, EPSILON).unwrap();
+            prop_assert!(close(&layer_norm(&x, &gain, Some(&gain), EPSILON).unwrap(), &theirs));
             let flat = x.reshape((1, 1, rows * 2 * half)).unwrap();
             let one = Tensor::ones(1, candle_core::DType::F32, &Device::Cpu).unwrap();
             let theirs = candle_nn::GroupNorm::new(one.clone(), one.zeros_like().unwrap(), 1, 1, 1e-5).unwrap();

@@ -224,7 +224,8 @@ impl Grid {
             let step = (high - low) / steps;
             let lies = |w: &f32| {
                 let place = f64::from(*w) / step;
-                place.abs() <= 255.0 && (whole(place) - place).abs() < 0.01
+                // Off by at most a hundredth of what a byte's step would be.
+                place.abs() <= 255.0 && (whole(place) - place).abs() < 0.01 * steps / 255.0
             };
             if steps <= 255.0 && sorted.iter().all(lies) {
                 return Self { step: step as f32, zero: -whole(low / step) as i32 };

@@ -6,11 +6,12 @@
 //! attention its keys, from one row alone, so that a row's frames do not depend on its neighbours.
 
 use super::config::Config;
-use super::layers::{LayerNorm, load_attention};
+use super::layers::{load_attention, load_norm};
 use crate::Precision;
 use crate::attention::{Rotary, attend};
 use crate::kernels::{Activation, group_norm};
 use crate::linear::{Linear, Window, outputs};
+use crate::norm::LayerNorm;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -66,7 +67,7 @@ impl Encoder {
         let layer = |i: usize| {
             let vb = vb.pp("layers").pp(i);
             Ok::<_, candle_core::Error>(Layer {
-                attention_norm: LayerNorm::load(width, &vb.pp("input_layernorm"))?,
+                attention_norm: load_norm(config, &vb.pp("input_layernorm"))?,
                 query_key_value: load_attention(
                     config,
                     &["q_proj", "k_proj", "v_proj"],
@@ -74,7 +75,7 @@ impl Encoder {
                     &vb.pp("self_attn"),
                 )?,
                 output: Linear::load(width, width, false, precision, &vb.pp("self_attn.o_proj"))?,
-                mlp_norm: LayerNorm::load(width, &vb.pp("post_attention_layernorm"))?,
+                mlp_norm: load_norm(config, &vb.pp("post_attention_layernorm"))?,
                 fc1: Linear::load(width, config.intermediate_size, true, precision, &vb.pp("mlp.fc1"))?,
                 fc2: Linear::load(config.intermediate_size, width, true, precision, &vb.pp("mlp.fc2"))?,
             })
@@ -89,7 +90,7 @@ impl Encoder {
             norm_gain: vb.get(width, "groupnorm.weight")?,
             norm_offset: vb.get(width, "groupnorm.bias")?,
             layers: (0..config.encoder_num_hidden_layers).map(layer).collect::<Result<_>>()?,
-            last_norm: LayerNorm::load(width, &vb.pp("layer_norm"))?,
+            last_norm: load_norm(config, &vb.pp("layer_norm"))?,
             rotary: Rotary::new(config.rotary_pairs(), config.rope_theta()),
             heads: config.heads(),
             device: vb.device().clone(),

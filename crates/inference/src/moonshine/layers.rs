@@ -2,8 +2,9 @@
 
 use super::config::Config;
 use crate::Precision;
-use crate::kernels::layer_norm;
+use crate::kernels::EPSILON;
 use crate::linear::Linear;
+use crate::norm::LayerNorm;
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
@@ -19,14 +20,6 @@ pub(super) fn load_attention(config: &Config, names: &[&str], precision: Precisi
 }
 
 /// Layer normalisation with a gain and no offset.
-pub(super) struct LayerNorm(Tensor);
-
-impl LayerNorm {
-    pub fn load(size: usize, vb: &VarBuilder) -> Result<Self> {
-        vb.get(size, "weight").map(Self)
-    }
-
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        layer_norm(x, &self.0)
-    }
+pub(super) fn load_norm(config: &Config, vb: &VarBuilder) -> Result<LayerNorm> {
+    LayerNorm::load(config.hidden_size, false, EPSILON, vb)
 }

@@ -3,23 +3,21 @@
 mod config;
 mod decoder;
 mod encoder;
-mod greedy;
 mod layers;
 #[cfg(test)]
 mod tests;
 mod times;
 mod vocabulary;
 
-use crate::{InferenceError, Precision};
-use candle_core::{DType, Device};
+use crate::decoding::{Decoded, Rules, Task, decode_batch, decode_lanes};
+use crate::{InferenceError, Precision, Recognized};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use config::Config;
 use decoder::Decoder;
 use encoder::Encoder;
-use greedy::{Decoded, Marks};
 use rayon::prelude::*;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use vocabulary::Vocabulary;
 
 /// The most tokens that a second of speech may have. Fluent English gives at most 4.8; more is a decoder that has lost
@@ -29,44 +27,20 @@ const TOKENS_A_SECOND: f32 = 6.5;
 /// Tokens that any window may have beside those of its seconds, so that a very short one can hold a word.
 const MORE_TOKENS: usize = 5;
 
+/// Rows of a lane. More read the weights for more rows at once, and take memory for the frames and tokens that they attend
+/// to: with 24 rows of 15 seconds 165 MB.
+const LANE_ROWS: usize = 24;
+
 /// A Moonshine recognizer. `Send + Sync`: one for the process, shared by reference.
 pub struct Moonshine {
     encoder: Encoder,
     decoder: Decoder,
     vocabulary: Vocabulary,
-    marks: Marks,
+    start: u32,
+    rules: Rules,
     alignment_heads: Vec<(usize, usize)>,
     /// Whether each core works for itself. In full precision the order in which rows meet would move their last bits.
     lanes: bool,
-}
-
-/// What was heard in one window.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recognized {
-    /// In order of time; none when nothing was said.
-    pub tokens: Vec<RecognizedToken>,
-    /// The tokens' texts end to end, without the spaces at both ends.
-    pub text: String,
-    /// The mean log probability of the tokens and of the end; 0 is certainty.
-    pub avg_logprob: f32,
-    /// Whether decoding was stopped, by the cap on tokens or by a phrase that kept repeating, before the model ended.
-    pub truncated: bool,
-}
-
-/// One token of a window.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RecognizedToken {
-    /// Its place in the vocabulary.
-    pub id: u32,
-    /// What it adds to the text; a word's first token starts with a space. Empty for marks, and for bytes of a character
-    /// that a later token completes.
-    pub text: String,
-    /// Its log probability.
-    pub logprob: f32,
-    /// Seconds from the window's start.
-    pub start_s: f32,
-    /// Seconds from the window's start. A token without letter or digit takes no time.
-    pub end_s: f32,
 }
 
 impl Moonshine {
@@ -85,7 +59,8 @@ impl Moonshine {
             encoder: Encoder::load(&config, precision, &vb.pp("model.encoder")).map_err(bad)?,
             decoder: Decoder::load(&config, precision, &vb).map_err(bad)?,
             vocabulary,
-            marks: Marks { start: config.decoder_start_token_id, end: config.eos_token_id },
+            start: config.decoder_start_token_id,
+            rules: Rules { end: config.eos_token_id, ..Rules::default() },
             alignment_heads: times::alignment_heads(&config),
             lanes: device.is_cpu() && precision == Precision::Int8,
         })
@@ -128,50 +103,29 @@ impl Moonshine {
     }
 
     fn decode_batch(&self, windows: &[&[f32]]) -> candle_core::Result<Vec<(usize, Decoded)>> {
-        let caps: Vec<usize> = windows.iter().map(|window| token_cap(window.len())).collect();
         let frames = self.encoder.forward(windows)?;
-        greedy::decode(&self.decoder, &frames, &caps, self.marks, &self.alignment_heads)
+        let tasks = frames.into_iter().enumerate().map(|(i, frames)| self.task(i, windows[i].len(), frames));
+        decode_batch(&self.decoder, tasks.collect(), &self.rules, &self.alignment_heads)
     }
 
-    /// A lane a core: each takes the next window, encodes it and decodes it beside those that it has under way. The cores
-    /// never wait for each other, and what is between a window's layers stays in one core's cache.
     fn decode_lanes(&self, windows: &[&[f32]]) -> candle_core::Result<Vec<(usize, Decoded)>> {
-        let next = AtomicUsize::new(0);
-        let lane = |_| {
-            let next = || {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(window) = windows.get(at) else { return Ok(None) };
-                let frames = self.encoder.forward(std::slice::from_ref(window))?.remove(0);
-                Ok(Some((at, frames, token_cap(window.len()))))
-            };
-            greedy::decode_lane(&self.decoder, next, self.marks, &self.alignment_heads)
+        let encode = |at: usize| {
+            let frames = self.encoder.forward(std::slice::from_ref(&windows[at]))?.remove(0);
+            Ok(self.task(at, windows[at].len(), frames))
         };
-        let lanes = rayon::current_num_threads().min(windows.len());
-        let done: Vec<Vec<_>> = (0..lanes).into_par_iter().map(lane).collect::<candle_core::Result<_>>()?;
-        Ok(done.into_iter().flatten().collect())
+        decode_lanes(&self.decoder, windows.len(), LANE_ROWS, encode, &self.rules, &self.alignment_heads)
+    }
+
+    fn task(&self, window: usize, samples: usize, frames: Tensor) -> Task {
+        let spoken = frames.dims()[0];
+        Task { window, frames, spoken, prompt: vec![self.start], begin: 0, cap: token_cap(samples), sampling: None }
     }
 
     /// The tokens of a window of so many samples as text with times.
     fn read(&self, row: &Decoded, samples: usize) -> Recognized {
         let texts = self.vocabulary.texts(&row.tokens);
-        let text = texts.concat().trim().to_owned();
         let times = times::token_times(&row.attention, self.alignment_heads.len(), &texts, samples);
-        let logprobs = || row.logprobs.iter().copied().chain(row.end_logprob);
-        let tokens = row.tokens.iter().zip(&row.logprobs).zip(texts).zip(times);
-        Recognized {
-            avg_logprob: logprobs().sum::<f32>() / logprobs().count().max(1) as f32,
-            truncated: row.end_logprob.is_none(),
-            text,
-            tokens: tokens
-                .map(|(((&id, &logprob), text), (start_s, end_s))| RecognizedToken {
-                    id,
-                    text,
-                    logprob,
-                    start_s,
-                    end_s,
-                })
-                .collect(),
-        }
+        Recognized::new(row, texts, times)
     }
 }
 

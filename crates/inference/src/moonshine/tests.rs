@@ -1,6 +1,7 @@
 //! Against the reference: `tests/goldens/moonshine`, which `scripts/make-goldens-moonshine.py` writes.
 
 use super::*;
+use crate::decoding::replay;
 use candle_core::{IndexOp, Tensor};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -39,7 +40,7 @@ fn audio(samples: usize, seed: u32) -> Vec<f32> {
 fn agrees_with_the_reference() {
     let mut model = small_model();
     assert_agreement(&model);
-    model.decoder.host = false;
+    model.decoder.heads.host = false;
     assert_agreement(&model);
 }
 
@@ -55,13 +56,13 @@ fn assert_agreement(model: &Moonshine) {
         let tokens: Vec<u32> = get("tokens").to_vec1::<i64>().unwrap().into_iter().map(|id| id as u32).collect();
         let (layers, heads, ..) = get("attention").dims4().unwrap();
         let every_head: Vec<_> = (0..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head))).collect();
-        let mut state = model.decoder.start(&frames, tokens.len() + 1).unwrap();
-        for (i, &token) in [model.marks.start].iter().chain(&tokens).enumerate() {
-            let step = model.decoder.step(&[token], &mut state, &every_head).unwrap();
-            let off = difference(&step.logits.i(0).unwrap(), &get("logits").i(i).unwrap());
+        let given: Vec<u32> = [model.start].into_iter().chain(tokens.iter().copied()).collect();
+        let steps = replay(&model.decoder, &frames[0], &given, &every_head).unwrap();
+        for (i, (logits, weights)) in steps.iter().enumerate() {
+            let off = difference(logits, &get("logits").i(i).unwrap());
             assert!(off < 1e-4, "{samples} samples, step {i}: logits differ by {off}");
             let attention = get("attention").i((.., .., i)).unwrap();
-            let ours = Tensor::from_slice(&step.attention[0], attention.shape(), &Device::Cpu).unwrap();
+            let ours = Tensor::from_slice(weights, attention.shape(), &Device::Cpu).unwrap();
             let off = difference(&ours, &attention);
             assert!(off < 1e-5, "{samples} samples, step {i}: attention differs by {off}");
         }

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::encoder::FRAME_SAMPLES;
-use crate::align::{Grid, costs, warp};
+use crate::align;
 
 const SAMPLE_RATE: f32 = 16_000.0;
 const FRAME_S: f32 = FRAME_SAMPLES as f32 / SAMPLE_RATE;
@@ -29,40 +29,15 @@ pub(super) fn alignment_heads(config: &Config) -> Vec<(usize, usize)> {
 }
 
 /// Start and end of each token in seconds, from the weights of each step (head by head, over the frames) of a window of
-/// so many samples. A step more than there are tokens is the end's. A token without a letter or digit makes no sound: it
-/// takes no time, and the pause that it may stand for belongs to no word.
+/// so many samples. A step more than there are tokens is the end's.
 pub(super) fn token_times(attention: &[Vec<f32>], heads: usize, texts: &[String], samples: usize) -> Vec<(f32, f32)> {
-    let Some(frames) = attention.first().map(|step| step.len() / heads.max(1)).filter(|&frames| frames > 0) else {
-        return vec![(0.0, 0.0); texts.len()];
-    };
-    let grids = (0..heads)
-        .map(|head| {
-            let values = attention.iter().flat_map(|step| &step[head * frames..(head + 1) * frames]).copied().collect();
-            Grid::new(values, frames)
-        })
-        .collect();
-    let spans = costs(grids).map(|grid| warp(&grid)).unwrap_or_default();
+    let frames = attention.first().map_or(0, |step| step.len() / heads.max(1));
     let end_s = samples as f32 / SAMPLE_RATE;
-    let start_of = |frame: usize| match frame {
+    align::times(&align::spans(attention, heads, 0), texts, end_s, |frame| match frame {
         0 => 0.0,
         frame if frame >= frames => end_s,
         frame => (frame as f32 * FRAME_S + EARLY_S).min(end_s),
-    };
-    let mut before = 0.0;
-    texts
-        .iter()
-        .enumerate()
-        .map(|(i, text)| {
-            let next = spans.get(i + 1).map_or(frames, |span| span.0);
-            if text.chars().any(char::is_alphanumeric) {
-                let start = start_of(spans[i].0).max(before);
-                before = start_of(next).max(start);
-                (start, before)
-            } else {
-                (before, before)
-            }
-        })
-        .collect()
+    })
 }
 
 #[cfg(test)]
