@@ -1,5 +1,9 @@
 //! What a user types.
 
+mod bench;
+
+pub use bench::{Bench, BenchAsr, BenchEncoder, BenchText, BenchWhat, BenchWhisper, Measured, WhisperEngine};
+
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use pipeline::DeviceChoice;
 use schema::StageName;
@@ -41,6 +45,7 @@ pub enum Command {
     Show(Show),
     Eval(Eval),
     Models(Models),
+    Bench(Bench),
     Doctor(Doctor),
 }
 

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Show(show) => commands::show::run(show, &args.common),
         Command::Eval(eval) => commands::eval::run(eval, &args.common),
         Command::Models(models) => commands::models::run(models, &args.common),
+        Command::Bench(bench) => commands::bench::run(&bench.what, &args.common),
         Command::Doctor(doctor) => commands::doctor::run(doctor, &args.common),
     };
     match outcome {

@@ -4,10 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::{Event, Progress};
 use std::{
     io::IsTerminal,
-    sync::{
-        Mutex,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::atomic::{AtomicI64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -17,7 +14,6 @@ pub struct Bar {
     plain: bool,
     audio_ms: AtomicI64,
     began: Instant,
-    stage: Mutex<String>,
 }
 
 impl Bar {
@@ -30,7 +26,7 @@ impl Bar {
         bar.set_style(style);
         bar.enable_steady_tick(Duration::from_millis(120));
         let plain = !quiet && !terminal;
-        Self { drawn: bar, plain, audio_ms: AtomicI64::new(0), began: Instant::now(), stage: Mutex::default() }
+        Self { drawn: bar, plain, audio_ms: AtomicI64::new(0), began: Instant::now() }
     }
 
     /// Milliseconds of audio heard so far.
@@ -58,21 +54,15 @@ impl Progress for Bar {
                     anstream::eprintln!("{calls} calls, {up_to_date} up to date");
                 }
             }
-            Event::Stage { stage, shard, shards } => {
-                self.drawn.set_prefix(stage.to_string());
-                if let Ok(mut text) = self.stage.lock() {
-                    *text = format!("shard {shard}/{shards}");
-                }
-            }
+            Event::Stage { stage, .. } => self.drawn.set_prefix(stage.to_string()),
             Event::Audio { ms } => {
                 self.audio_ms.fetch_add(ms, Ordering::Relaxed);
                 self.drawn.set_message(self.speed());
             }
             Event::Call => self.drawn.inc(1),
-            Event::Shard { calls } => {
+            Event::Shard { calls, shard, shards } => {
                 if self.plain {
-                    let text = self.stage.lock().map(|t| t.clone()).unwrap_or_default();
-                    anstream::eprintln!("{text} done: {calls} calls, {}", self.speed());
+                    anstream::eprintln!("shard {shard}/{shards} done: {calls} calls, {}", self.speed());
                 }
             }
         }

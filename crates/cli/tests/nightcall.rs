@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod bench;
+
 use assert_cmd::Command;
 use std::{
     collections::BTreeMap,
@@ -88,7 +90,7 @@ fn tables(store: &Path) -> BTreeMap<String, Vec<u8>> {
 fn help_shows_every_command() {
     let out = nightcall().arg("--help").output().unwrap();
     filtered(|| insta::assert_snapshot!(text(&out.stdout)));
-    for command in ["run", "rerun", "stage", "status", "show", "eval", "models", "doctor"] {
+    for command in ["run", "rerun", "stage", "status", "show", "eval", "models", "bench", "doctor"] {
         let out = nightcall().args([command, "--help"]).output().unwrap();
         assert!(text(&out.stdout).contains("Example:"), "{command} --help has no example");
     }

@@ -3,6 +3,7 @@
 //! [`normalize_english`] is the Whisper English normalizer, [`Edits`] the words that differ after it, [`asr_set`] reads a
 //! set of recordings with their texts, and [`AsrReport`] is what recognizing it came to. [`load_fixtures`] reads the
 //! scripted calls, and [`score_fixtures`] compares them with the tables that a pipeline wrote ([`FixtureReport`]).
+//! [`transcripts`] reads calls that are written down already.
 //!
 //! This crate knows the tables (schema) and no stage: the command line runs the stages and calls it with what they
 //! returned.
@@ -23,6 +24,7 @@ mod error;
 mod fixtures;
 mod normalize;
 mod timing;
+mod transcript;
 mod wer;
 
 pub use asr::{AsrItem, AsrReport, asr_set, write_hypotheses};
@@ -33,4 +35,5 @@ pub use fixtures::{
 };
 pub use normalize::normalize_english;
 pub use timing::TimeErrors;
+pub use transcript::{Transcript, TranscriptTurn, transcripts};
 pub use wer::{Edits, Step, align};

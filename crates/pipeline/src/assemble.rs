@@ -64,7 +64,8 @@ impl<'a> Assembly<'a> {
         Transcribe::new(self.spec.transcribe.clone(), engines, &self.device).map_err(setup)
     }
 
-    fn encoder(&mut self) -> Result<(Arc<SentenceEncoder>, ModelId), PipelineError> {
+    /// The sentence encoder that the stages share.
+    pub(crate) fn encoder(&mut self) -> Result<(Arc<SentenceEncoder>, ModelId), PipelineError> {
         if let Some(encoder) = &self.encoder {
             return Ok(encoder.clone());
         }

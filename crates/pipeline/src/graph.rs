@@ -1,7 +1,7 @@
 //! The stage graph: who writes what each stage reads.
 
 use crate::PipelineError;
-use schema::{Fingerprint, Stage, StageName, Table};
+use schema::{Fingerprint, ModelId, Stage, StageName, Table};
 use std::collections::BTreeSet;
 
 /// A stage as the planner sees it.
@@ -11,6 +11,7 @@ pub(crate) struct Node {
     pub inputs: Vec<Table>,
     pub outputs: Vec<Table>,
     pub fingerprint: Fingerprint,
+    pub models: Vec<ModelId>,
 }
 
 /// The stages in an order in which each comes after those it reads from.
@@ -35,6 +36,7 @@ impl Graph {
                 inputs: stage.inputs().to_vec(),
                 outputs: stage.outputs().to_vec(),
                 fingerprint: stage.fingerprint(),
+                models: stage.models(),
             });
         }
         Ok(Self { nodes })
@@ -42,6 +44,11 @@ impl Graph {
 
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// The stage of this name, where there is one.
+    pub fn node(&self, name: StageName) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
     }
 
     /// The stages whose failures keep a call from reaching this one, itself left out.
@@ -72,7 +79,7 @@ mod tests {
 
     fn node(name: StageName, inputs: &[Table], outputs: &[Table]) -> Node {
         let fingerprint = Fingerprint::of([name.as_str().as_bytes()]);
-        Node { name, inputs: inputs.to_vec(), outputs: outputs.to_vec(), fingerprint }
+        Node { name, inputs: inputs.to_vec(), outputs: outputs.to_vec(), fingerprint, models: vec![] }
     }
 
     #[test]

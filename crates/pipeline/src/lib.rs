@@ -15,8 +15,10 @@
 //! ```
 
 mod assemble;
+mod bench;
 mod error;
 mod graph;
+mod hear;
 mod ipc;
 mod output;
 mod plan;
@@ -28,6 +30,7 @@ mod spec;
 mod status;
 
 pub use assemble::{Assembly, devices, set_threads};
+pub use bench::{bench_encoder, bench_text};
 pub use error::PipelineError;
 pub use inference::{DeviceChoice, processor};
 pub use ingest::{Discovery, codecs, discover};
@@ -38,6 +41,7 @@ pub use recordings::recordings_of;
 pub use runner::{RunOptions, RunSummary, Runner};
 pub use spec::Spec;
 pub use status::{StageStatus, Status, Trouble};
+pub use transcribe::{TranscribeError, WhisperTimes, bench_whisper_cpp};
 
 /// The registry of models, for whoever lists or brings them.
 pub mod models {

@@ -1,14 +1,12 @@
 //! What a stage pushed for a shard: collected, put in order, committed.
 
-use crate::PipelineError;
+use crate::{PipelineError, graph::Node};
 use arrow::{
     array::{Array, AsArray, RecordBatch, UInt64Array},
     compute::{concat_batches, take_record_batch},
 };
 use chrono::{DateTime, Utc};
-use schema::{
-    CallFailure, FailureKind, Fingerprint, Sink, Stage, StageError, StageErrorRow, StageName, Table, to_batch,
-};
+use schema::{CallFailure, FailureKind, Fingerprint, Sink, StageError, StageErrorRow, StageName, Table, to_batch};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Key, Stamp, Store};
 
@@ -47,15 +45,11 @@ pub(crate) struct Commit<'a> {
 
 impl Commit<'_> {
     /// Writes the stage's tables for the shard, its errors first, and returns the tables as they now stand.
-    pub fn write(
-        &self,
-        stage: &dyn Stage,
-        mut output: Output,
-    ) -> Result<BTreeMap<Table, Vec<RecordBatch>>, PipelineError> {
+    pub fn write(&self, node: &Node, mut output: Output) -> Result<BTreeMap<Table, Vec<RecordBatch>>, PipelineError> {
         let failed: BTreeSet<&str> = output.failures.iter().map(|f| f.call_id.as_str()).collect();
-        self.write_errors(stage.name(), &output.failures)?;
+        self.write_errors(node.name, &output.failures)?;
         let mut written = BTreeMap::new();
-        for &table in stage.outputs().iter().filter(|t| t.stored()) {
+        for &table in node.outputs.iter().filter(|t| t.stored()) {
             let key = Key::new(table, self.shard);
             let mut batches = output.batches.remove(&table).unwrap_or_default();
             // A recording that cannot be read is a row of calls all the same; every other table is silent about it.
@@ -67,9 +61,9 @@ impl Commit<'_> {
             }
             let batch = in_call_order(table, &batches)?;
             let stamp = Stamp {
-                stage: stage.name().to_string(),
+                stage: node.name.to_string(),
                 fingerprint: self.fingerprints.get(&table).cloned().unwrap_or_else(|| Fingerprint::from_hex("")),
-                models: stage.models(),
+                models: node.models.clone(),
                 inputs: if table == Table::Calls { self.inputs.clone() } else { BTreeMap::new() },
             };
             self.store.write(&key, std::slice::from_ref(&batch), &stamp)?;
@@ -79,16 +73,16 @@ impl Commit<'_> {
     }
 
     /// Writes that a stage could not run on the shard at all. Its tables are deleted, so that the next run tries again.
-    pub fn write_broken(&self, stage: &dyn Stage, calls: &[String], error: &StageError) -> Result<(), PipelineError> {
+    pub fn write_broken(&self, node: &Node, calls: &[String], error: &StageError) -> Result<(), PipelineError> {
         let kind = if matches!(error, StageError::Model(_)) { FailureKind::Model } else { FailureKind::Internal };
         let failures: Vec<_> = calls.iter().map(|call| CallFailure::new(call, kind, error)).collect();
-        self.write_errors(stage.name(), &failures)?;
-        self.discard(stage)
+        self.write_errors(node.name, &failures)?;
+        self.discard(node)
     }
 
     /// Deletes the stage's tables of the shard.
-    pub fn discard(&self, stage: &dyn Stage) -> Result<(), PipelineError> {
-        for &table in stage.outputs().iter().filter(|t| t.stored()) {
+    pub fn discard(&self, node: &Node) -> Result<(), PipelineError> {
+        for &table in node.outputs.iter().filter(|t| t.stored()) {
             self.store.delete(&Key::new(table, self.shard))?;
         }
         Ok(())

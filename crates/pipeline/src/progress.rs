@@ -10,7 +10,7 @@ pub enum Event {
         /// Those whose shard is up to date already.
         up_to_date: usize,
     },
-    /// A stage begins on a shard.
+    /// A stage begins on a shard. The recognizer is a shard ahead of the stages over text.
     Stage {
         /// The stage.
         stage: schema::StageName,
@@ -30,6 +30,10 @@ pub enum Event {
     Shard {
         /// Its calls.
         calls: usize,
+        /// Its position in the run, from 1.
+        shard: usize,
+        /// Shards with work.
+        shards: usize,
     },
 }
 

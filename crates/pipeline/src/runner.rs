@@ -1,40 +1,39 @@
 //! The local runner: shard by shard, stage by stage, and nothing twice.
 //!
 //! ```text
-//!   thread 1: ingest ──16 blocks of sound──► thread 2: transcribe     (decoding overlaps recognition)
-//!                                                │ commit
-//!                                                ▼
-//!                            flow ─► summarize ─► extract ─► sentiment   (rayon over the shard's calls)
+//!   ingest ──16 blocks of sound──► transcribe ──1 shard of words──► commit, flow ─► summarize ─► extract ─► sentiment
+//!   (shard n+2 at most)            (shard n+1)                      (shard n)
 //! ```
 //!
-//! Between the threads wait at most [`QUEUE`] batches: 160 s of one channel, 10 MB, enough that recognition never waits
-//! for the disk and too little to matter for memory.
+//! Three threads, so that the cores always have something to recognize: sound is decoded while earlier sound is being
+//! recognized ([`hear`](crate::hear)), and the stages over text work on a shard while the next one is being recognized. They
+//! have threads of their own for that, since work that the recognizer's threads were given would wait until these have
+//! finished a whole batch. Shards are committed in their order, each as far as it came.
 
 use crate::{
     Event, PipelineError, Progress,
-    graph::Graph,
+    graph::{Graph, Node},
+    hear::{self, Heard, Over, Task},
     output::{Commit, Output, select},
     plan::{self, Inputs, Shard},
 };
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
-use schema::{
-    CallFailure, Fingerprint, Item, Recording, SAMPLE_RATE, Sink, Stage, StageError, StageErrorRow, StageName, Table,
-    to_batch,
-};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use schema::{Fingerprint, Item, Recording, Sink, Stage, StageError, StageErrorRow, StageName, Table};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic,
     sync::{
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, sync_channel},
     },
     thread,
 };
 use store::{Key, Stamp, Store};
 
-/// Batches between ingest and transcribe.
-const QUEUE: usize = 16;
+/// Shards whose words wait for the stages over text: one, so that recognition goes on at the border of two shards. More
+/// would only hold more text.
+const SHARDS_HEARD: usize = 1;
 
 /// How a run is to go.
 #[derive(Clone, Copy, Debug)]
@@ -115,14 +114,8 @@ impl<'a> Runner<'a> {
         }
         let up_to_date = calls - works.iter().map(|w| w.shard.recordings.len()).sum::<usize>();
         self.progress.event(Event::Planned { calls, up_to_date });
-        let shards = works.len();
-        for (i, work) in works.into_iter().enumerate() {
-            if self.cancelled() || !self.work(&work, i + 1, shards)? {
-                return Ok(RunSummary { calls, up_to_date, cancelled: true });
-            }
-            self.progress.event(Event::Shard { calls: work.shard.recordings.len() });
-        }
-        Ok(RunSummary { calls, up_to_date, cancelled: false })
+        let cancelled = !self.work(&works)?;
+        Ok(RunSummary { calls, up_to_date, cancelled })
     }
 
     fn plan(&self, shard: Shard, again: &BTreeSet<StageName>) -> Result<Work, PipelineError> {
@@ -145,24 +138,115 @@ impl<'a> Runner<'a> {
         Ok(Work { shard, inputs, fingerprints, wanted })
     }
 
+    /// The stages.
+    pub fn stages(&self) -> &[Box<dyn Stage>] {
+        &self.stages
+    }
+
+    /// Works on the shards, the three threads side by side; `false` when the run was cut off.
+    fn work(&mut self, works: &[Work]) -> Result<bool, PipelineError> {
+        let mut ingest: Option<&mut Box<dyn Stage>> = None;
+        let mut transcribe: Option<&mut Box<dyn Stage>> = None;
+        let mut text = BTreeMap::new();
+        for stage in &mut self.stages {
+            match stage.name() {
+                StageName::Ingest => ingest = Some(stage),
+                StageName::Transcribe => transcribe = Some(stage),
+                name => drop(text.insert(name, stage)),
+            }
+        }
+        let tasks: Vec<Task<'_>> = (1..)
+            .zip(works)
+            .filter(|(_, work)| work.listens())
+            .map(|(number, work)| {
+                let recognize = work.wanted.contains(&StageName::Transcribe);
+                Task { recordings: &work.shard.recordings, recognize, number }
+            })
+            .collect();
+        let ingest = match ingest {
+            Some(ingest) => Some(ingest),
+            None if tasks.is_empty() => None,
+            None => return Err(PipelineError::Setup("this pipeline has no ingest stage".into())),
+        };
+        let threads = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
+        let threads = threads.map_err(|e| PipelineError::Setup(e.to_string()))?;
+        let (store, graph, progress, shards) = (self.store, &self.graph, self.progress, works.len());
+        let mut reader = Reader { store, graph, progress, cancel: self.cancel, text, threads, shards };
+        let over = Over { cancel: self.cancel, failed: AtomicBool::new(false) };
+        let (blocks, sound) = sync_channel(hear::BLOCKS_AHEAD);
+        let (words, heard) = sync_channel(SHARDS_HEARD);
+        let (over, tasks) = (&over, tasks.as_slice());
+        thread::scope(|scope| {
+            if let Some(ingest) = ingest {
+                scope.spawn(move || hear::decode(ingest.as_mut(), tasks, &blocks, over));
+            }
+            scope.spawn(move || {
+                let transcribe = transcribe.map(|stage| stage.as_mut() as _);
+                hear::recognize(transcribe, tasks, &sound, &words, over, (progress, shards));
+            });
+            let done = reader.all(works, &heard);
+            // Whatever the other two are at is not wanted any more.
+            over.failed.store(!matches!(done, Ok(true)), Ordering::Relaxed);
+            drop(heard);
+            done
+        })
+    }
+}
+
+impl Work {
+    /// Whether recordings are to be read: sound is not stored, so ingest runs wherever transcribe does.
+    fn listens(&self) -> bool {
+        self.wanted.contains(&StageName::Ingest) || self.wanted.contains(&StageName::Transcribe)
+    }
+}
+
+/// Commits what was heard, and runs the stages over text.
+struct Reader<'a> {
+    store: &'a Store,
+    graph: &'a Graph,
+    progress: &'a dyn Progress,
+    cancel: &'a AtomicBool,
+    text: BTreeMap<StageName, &'a mut Box<dyn Stage>>,
+    threads: ThreadPool,
+    shards: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn all(&mut self, works: &[Work], heard: &Receiver<Heard>) -> Result<bool, PipelineError> {
+        for (number, work) in (1..).zip(works) {
+            if self.cancelled() {
+                return Ok(false);
+            }
+            let heard = if work.listens() { heard.recv().map(Some) } else { Ok(None) };
+            if self.cancelled() {
+                return Ok(false);
+            }
+            let heard = heard.map_err(|_| panicked())?;
+            if !self.work(work, heard, number)? {
+                return Ok(false);
+            }
+            let calls = work.shard.recordings.len();
+            self.progress.event(Event::Shard { calls, shard: number, shards: self.shards });
+        }
+        Ok(true)
+    }
+
     /// Works on one shard; `false` when it was cut off.
-    fn work(&mut self, work: &Work, number: usize, shards: usize) -> Result<bool, PipelineError> {
+    fn work(&mut self, work: &Work, heard: Option<Heard>, number: usize) -> Result<bool, PipelineError> {
         let mut tables = BTreeMap::new();
         let mut waiting = BTreeSet::new();
-        for name in StageName::ALL {
-            if !work.wanted.contains(&name) || waiting.contains(&name) {
+        if let Some(heard) = heard
+            && let Some(broken) = self.commit_heard(work, heard, &mut tables)?
+        {
+            waiting.extend(self.graph.from(broken));
+        }
+        let text = StageName::ALL.into_iter().filter(|name| work.wanted.contains(name));
+        for name in text.filter(|name| self.text.contains_key(name)).collect::<Vec<_>>() {
+            if waiting.contains(&name) {
                 continue;
             }
-            // Ingest runs with transcribe where both are wanted: sound is not stored.
-            if name == StageName::Ingest && work.wanted.contains(&StageName::Transcribe) {
-                continue;
-            }
-            self.progress.event(Event::Stage { stage: name, shard: number, shards });
-            let ended = match name {
-                StageName::Ingest | StageName::Transcribe => self.hear(work, name, &mut tables)?,
-                _ => self.read(work, name, &mut tables)?,
-            };
-            match ended {
+            self.progress.event(Event::Stage { stage: name, shard: number, shards: self.shards });
+            match self.read(work, name, &mut tables)? {
                 Ended::Done => {}
                 Ended::Broken => waiting.extend(self.graph.from(name)),
                 Ended::Cancelled => return Ok(false),
@@ -171,73 +255,39 @@ impl<'a> Runner<'a> {
         Ok(true)
     }
 
-    /// Ingest, and transcribe beside it.
-    fn hear(
-        &mut self,
+    /// Commits calls and segments, and names the stage that could not run, if one could not.
+    fn commit_heard(
+        &self,
         work: &Work,
-        last: StageName,
+        heard: Heard,
         tables: &mut BTreeMap<Table, Vec<RecordBatch>>,
-    ) -> Result<Ended, PipelineError> {
-        let mut ingest = None;
-        let mut transcribe = None;
-        for stage in &mut self.stages {
-            match stage.name() {
-                StageName::Ingest => ingest = Some(stage),
-                StageName::Transcribe if last == StageName::Transcribe => transcribe = Some(stage),
-                _ => {}
-            }
-        }
-        let Some(ingest) = ingest else {
-            return Err(PipelineError::Setup("this pipeline has no ingest stage".into()));
-        };
-        let recordings = to_batch(&work.shard.recordings).map_err(StageError::from)?;
-        let mut recordings = vec![Item::Batch(Table::Recordings, recordings)].into_iter();
-        let (sender, receiver) = sync_channel(QUEUE);
-        let mut read = Output::default();
-        let mut heard = Output::default();
-        let (progress, cancel) = (self.progress, self.cancel);
-        let (ingested, transcribed) = thread::scope(|scope| {
-            let decoder = scope.spawn(|| {
-                let mut tee = Tee { kept: &mut read, next: sender, cancel };
-                guarded(ingest.as_mut(), &mut recordings, &mut tee)
-            });
-            let mut sound = Sound { receiver, progress, cancel };
-            let transcribed = if let Some(stage) = transcribe.as_mut() {
-                guarded(stage.as_mut(), &mut sound, &mut heard)
-            } else {
-                sound.by_ref().for_each(drop);
-                Ok(())
-            };
-            drop(sound);
-            let ingested = decoder.join().unwrap_or_else(|_| Err(panicked()));
-            (ingested, transcribed)
-        });
-        if self.cancel.load(Ordering::Relaxed) {
-            return Ok(Ended::Cancelled);
-        }
+    ) -> Result<Option<StageName>, PipelineError> {
         let calls: Vec<String> = work.shard.recordings.iter().map(|r| r.call_id.clone()).collect();
         let commit = commit(self.store, work, &work.shard.absent);
+        let (read, ingested) = heard.ingest;
+        let ingest = self.node(StageName::Ingest)?;
         if let Err(e) = ingested {
             // What the recognizer heard until then is not the whole shard.
-            if let Some(transcribe) = transcribe {
-                commit.discard(transcribe.as_ref())?;
+            if heard.transcribe.is_some() {
+                commit.discard(self.node(StageName::Transcribe)?)?;
             }
-            commit.write_broken(ingest.as_ref(), &calls, &e)?;
-            return Ok(Ended::Broken);
+            commit.write_broken(ingest, &calls, &e)?;
+            return Ok(Some(StageName::Ingest));
         }
-        let mut ended = Ended::Done;
-        if let Some(transcribe) = transcribe {
+        let mut broken = None;
+        if let Some((heard, transcribed)) = heard.transcribe {
+            let transcribe = self.node(StageName::Transcribe)?;
             match transcribed {
-                Ok(()) => tables.extend(commit.write(transcribe.as_ref(), heard)?),
+                Ok(()) => tables.extend(commit.write(transcribe, heard)?),
                 Err(e) => {
-                    commit.write_broken(transcribe.as_ref(), &calls, &e)?;
-                    ended = Ended::Broken;
+                    commit.write_broken(transcribe, &calls, &e)?;
+                    broken = Some(StageName::Transcribe);
                 }
             }
         }
         // The stamp of calls goes last: with it the shard counts as known.
-        tables.extend(commit.write(ingest.as_ref(), read)?);
-        Ok(ended)
+        tables.extend(commit.write(ingest, read)?);
+        Ok(broken)
     }
 
     /// A stage over text.
@@ -247,19 +297,16 @@ impl<'a> Runner<'a> {
         name: StageName,
         tables: &mut BTreeMap<Table, Vec<RecordBatch>>,
     ) -> Result<Ended, PipelineError> {
-        let before = self.graph.before(name);
-        let Some(stage) = self.stages.iter_mut().find(|s| s.name() == name) else {
-            return Ok(Ended::Done);
-        };
+        let node = self.node(name)?;
         let shard = &work.shard.name;
         let mut failed = BTreeSet::new();
-        for &earlier in &before {
+        for earlier in self.graph.before(name) {
             let errors = self.store.rows::<StageErrorRow>(&Key::errors(shard, earlier))?;
             failed.extend(errors.into_iter().map(|row| row.call_id));
         }
         let mut items = Vec::new();
         let mut calls = BTreeSet::new();
-        for &table in stage.inputs() {
+        for &table in &node.inputs {
             let batches = match tables.get(&table) {
                 Some(batches) => batches.clone(),
                 None => self.store.batches(&Key::new(table, shard))?,
@@ -270,28 +317,28 @@ impl<'a> Runner<'a> {
             }
             tables.insert(table, batches);
         }
+        let Some(stage) = self.text.get_mut(&name) else { return Ok(Ended::Done) };
         let mut output = Output::default();
-        let result = guarded(stage.as_mut(), &mut items.into_iter(), &mut output);
-        if self.cancel.load(Ordering::Relaxed) {
+        let result = self.threads.install(|| guarded(stage.as_mut(), &mut items.into_iter(), &mut output));
+        if self.cancelled() {
             return Ok(Ended::Cancelled);
         }
         let none = BTreeSet::new();
         let commit = commit(self.store, work, &none);
         match result {
             Ok(()) => {
-                tables.extend(commit.write(stage.as_ref(), output)?);
+                tables.extend(commit.write(node, output)?);
                 Ok(Ended::Done)
             }
             Err(e) => {
-                commit.write_broken(stage.as_ref(), &calls.into_iter().collect::<Vec<_>>(), &e)?;
+                commit.write_broken(node, &calls.into_iter().collect::<Vec<_>>(), &e)?;
                 Ok(Ended::Broken)
             }
         }
     }
 
-    /// The stages.
-    pub fn stages(&self) -> &[Box<dyn Stage>] {
-        &self.stages
+    fn node(&self, name: StageName) -> Result<&'a Node, PipelineError> {
+        self.graph.node(name).ok_or_else(|| PipelineError::Setup(format!("this pipeline has no stage {name}")))
     }
 
     fn cancelled(&self) -> bool {
@@ -321,69 +368,14 @@ fn commit<'a>(store: &'a Store, work: &'a Work, kept: &'a BTreeSet<String>) -> C
 }
 
 /// Runs a stage; a panic that it did not keep to one call ends the stage and not the run.
-fn guarded(stage: &mut dyn Stage, input: &mut dyn Iterator<Item = Item>, out: &mut dyn Sink) -> Result<(), StageError> {
+pub(crate) fn guarded(
+    stage: &mut dyn Stage,
+    input: &mut dyn Iterator<Item = Item>,
+    out: &mut dyn Sink,
+) -> Result<(), StageError> {
     panic::catch_unwind(panic::AssertUnwindSafe(|| stage.run(input, out))).unwrap_or_else(|_| Err(panicked()))
 }
 
 fn panicked() -> StageError {
     StageError::Internal("a bug in Nightcall; please report it with the place that the log names".into())
-}
-
-/// Keeps what is stored and passes everything on to the recognizer.
-struct Tee<'a> {
-    kept: &'a mut Output,
-    next: SyncSender<Item>,
-    cancel: &'a AtomicBool,
-}
-
-impl Sink for Tee<'_> {
-    fn batch(&mut self, table: Table, batch: RecordBatch) -> Result<(), StageError> {
-        if self.cancel.load(Ordering::Relaxed) {
-            return Err(StageError::Closed);
-        }
-        self.kept.batch(table, batch.clone())?;
-        // A recognizer that has given up does not keep the calls table from being written.
-        let _ = self.next.send(Item::Batch(table, batch));
-        Ok(())
-    }
-
-    fn fail(&mut self, failure: CallFailure) -> Result<(), StageError> {
-        let _ = self.next.send(Item::Failed(failure.call_id.clone()));
-        self.kept.fail(failure)
-    }
-}
-
-/// What the recognizer reads: sound and failures, counted on the way.
-struct Sound<'a> {
-    receiver: Receiver<Item>,
-    progress: &'a dyn Progress,
-    cancel: &'a AtomicBool,
-}
-
-impl Iterator for Sound<'_> {
-    type Item = Item;
-
-    fn next(&mut self) -> Option<Item> {
-        loop {
-            if self.cancel.load(Ordering::Relaxed) {
-                return None;
-            }
-            match self.receiver.recv().ok()? {
-                Item::Batch(Table::Audio, batch) => {
-                    self.progress.event(Event::Audio { ms: first_channel_ms(&batch) });
-                    return Some(Item::Batch(Table::Audio, batch));
-                }
-                Item::Batch(_, batch) => (0..batch.num_rows()).for_each(|_| self.progress.event(Event::Call)),
-                failed @ Item::Failed(_) => return Some(failed),
-            }
-        }
-    }
-}
-
-fn first_channel_ms(batch: &RecordBatch) -> i64 {
-    let column = |name| batch.column_by_name(name);
-    let (Some(channel), Some(samples)) = (column("channel"), column("samples")) else { return 0 };
-    let (channel, samples) = (channel.as_primitive::<Int32Type>(), samples.as_list::<i32>());
-    let lengths = (0..batch.num_rows()).filter(|&i| channel.value(i) == 0).map(|i| samples.value_length(i) as i64);
-    lengths.sum::<i64>() * 1000 / SAMPLE_RATE as i64
 }

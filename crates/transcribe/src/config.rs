@@ -28,7 +28,8 @@ pub struct TranscribeConfig {
     pub precision: Precision,
     /// The longest stretch that is recognized at once, in seconds (5 to 30).
     pub max_chunk_s: f32,
-    /// Sound recognized as one batch, padding counted, in seconds. More fills wide machines better and takes more memory.
+    /// Sound recognized as one batch, padding counted, in seconds; for the models that are padded (on a graphics card, or in
+    /// f32). More fills wide machines better and takes more memory.
     pub batch_s: f32,
     /// Probability of voice from which on the detector hears speech (0.2 to 0.95). Higher misses quiet words, lower takes
     /// noise for speech.

@@ -54,6 +54,17 @@ pub enum TranscribeError {
         /// The language.
         language: String,
     },
+    /// No threads could be had.
+    #[error(transparent)]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// A bench asks for another number of tokens than the model can decode.
+    #[error("{tokens} tokens cannot be decoded after the prompt; ask for 1 to {most}")]
+    Tokens {
+        /// How many it asks for.
+        tokens: usize,
+        /// How many the model has places for.
+        most: usize,
+    },
     /// whisper.cpp failed.
     #[error("whisper.cpp failed: {0}")]
     Whisper(WhisperError),

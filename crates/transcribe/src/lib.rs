@@ -1,14 +1,14 @@
 //! From sound to words: the `audio` of a shard's calls becomes its `segments`.
 //!
 //! [`Transcribe`] is the stage. Each channel goes through its own voice detector and is cut at pauses; chunks that are
-//! music, tones or noise are dropped; the others wait, across channels and calls, until they fill batches of like
-//! lengths for an engine: Moonshine by our own inference core, or Whisper by whisper.cpp, as the model's manifest says.
+//! music, tones or noise are dropped; the others wait, across channels and calls, until they fill batches for an engine,
+//! which recognizes them while the next ones are gathered: Moonshine by our own inference core, or Whisper by whisper.cpp, as the model's manifest says.
 //! What comes back is guarded against loops and inventions, and its tokens become words with times in the call.
 //!
 //! ```text
 //!   audio ─► chunker ─► sound ─► queue ─► engine ─► guards ─► words ─► segments
-//!            (voice,    (music?)  (4       (batch)   (loops,   (times)
-//!             pauses)             batches)            rates)
+//!            (voice,    (music?)  (a batch)(a batch) (loops,   (times)
+//!             pauses)                                 rates)
 //! ```
 //!
 //! [`TranscribeConfig`] is the section `[transcribe]` of a pipeline; an [`EngineSpec`] is a model to recognize with. A
@@ -39,12 +39,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bench;
 mod chunker;
 mod config;
 mod engines;
 mod error;
 mod guards;
 mod queue;
+mod segment;
 mod sound;
 mod stage;
 mod words;
@@ -53,6 +55,7 @@ mod words;
 #[path = "../tests/support/ggml.rs"]
 mod ggml;
 
+pub use bench::{WhisperTimes, bench_whisper_cpp};
 pub use config::{EngineSpec, TranscribeConfig};
 pub use error::TranscribeError;
 pub use stage::Transcribe;

@@ -12,9 +12,14 @@ use std::{
     sync::Arc,
 };
 
-/// Batches' worth of sound that is gathered before any is recognized. Sorting four by length leaves little padding, and
-/// holds twenty minutes of sound at the default batch: 77 MB.
+/// Batches' worth of sound that is gathered before any is recognized, where windows of a batch are padded to the longest:
+/// sorting four by length leaves little padding, and holds twenty minutes of sound at the default batch, 77 MB.
 const BATCHES_HELD: usize = 4;
+
+/// Seconds of sound that are gathered for each core before any is recognized, where an engine takes windows one by one:
+/// enough that the cores' last windows, which leave some of them idle, are few among the rest. As much is gathered while
+/// they are at it: 19 MB a core together.
+const LANE_S: usize = 150;
 
 /// A chunk in which the engine lost its way is heard again in two parts if it is at least this long, in seconds: a loop
 /// costs the words around it, and most loops do not survive other borders.
@@ -55,40 +60,72 @@ pub(crate) struct Done {
     pub heard: Result<Recognition, CallFailure>,
 }
 
-/// One engine and what waits for it.
-pub(crate) struct Queue {
-    engine: Box<dyn Engine>,
-    batch_samples: usize,
-    waiting: Vec<Pending>,
+/// What waits for an engine, on the side of who listens.
+pub(crate) struct Waiting {
+    chunks: Vec<Pending>,
+    samples: usize,
+    /// Samples from which on there are enough.
+    enough: usize,
 }
 
-impl Queue {
-    pub fn new(engine: Box<dyn Engine>, batch_s: f32) -> Self {
-        Self { engine, batch_samples: (batch_s * schema::SAMPLE_RATE as f32) as usize, waiting: Vec::new() }
+impl Waiting {
+    /// For this engine.
+    pub fn of(recognizer: &Recognizer) -> Self {
+        let enough = recognizer
+            .batch_samples
+            .map_or_else(|| LANE_S * rayon::current_num_threads() * schema::SAMPLE_RATE, |batch| BATCHES_HELD * batch);
+        Self { chunks: Vec::new(), samples: 0, enough }
     }
 
     /// Takes a chunk; gives all that waited once they are enough.
-    pub fn push(&mut self, pending: Pending) -> Vec<Done> {
-        self.waiting.push(pending);
-        let held: usize = self.waiting.iter().map(|p| p.chunk.samples.len()).sum();
-        if held >= BATCHES_HELD * self.batch_samples { self.flush() } else { Vec::new() }
+    pub fn push(&mut self, pending: Pending) -> Option<Vec<Pending>> {
+        self.samples += pending.chunk.samples.len();
+        self.chunks.push(pending);
+        (self.samples >= self.enough).then(|| self.take())
     }
 
-    /// Recognizes all that waits. Batches depend on the chunks alone, not on the machine.
-    pub fn flush(&mut self) -> Vec<Done> {
-        let mut done = Vec::with_capacity(self.waiting.len());
-        while !self.waiting.is_empty() {
-            let mut waiting = std::mem::take(&mut self.waiting);
-            waiting.sort_by_cached_key(Pending::order);
-            let mut rest = waiting.into_iter().peekable();
+    /// Gives all that waits.
+    pub fn take(&mut self) -> Vec<Pending> {
+        self.samples = 0;
+        std::mem::take(&mut self.chunks)
+    }
+
+    /// Drops what waits of a call.
+    pub fn forget(&mut self, call: &str) {
+        self.chunks.retain(|p| &*p.call != call);
+        self.samples = self.chunks.iter().map(|p| p.chunk.samples.len()).sum();
+    }
+}
+
+/// One engine, and how it is given its work.
+pub(crate) struct Recognizer {
+    engine: Box<dyn Engine>,
+    /// The longest batch, padding counted; none for an engine that takes windows one by one.
+    batch_samples: Option<usize>,
+}
+
+impl Recognizer {
+    pub fn new(engine: Box<dyn Engine>, batch_s: f32) -> Self {
+        let batch_samples = (!engine.one_by_one()).then_some((batch_s * schema::SAMPLE_RATE as f32) as usize);
+        Self { engine, batch_samples }
+    }
+
+    /// Recognizes chunks, long ones first. Batches depend on the chunks alone, not on the machine.
+    pub fn recognize(&mut self, mut waiting: Vec<Pending>) -> Vec<Done> {
+        let mut done = Vec::with_capacity(waiting.len());
+        while !waiting.is_empty() {
+            let mut chunks = std::mem::take(&mut waiting);
+            chunks.sort_by_cached_key(Pending::order);
+            let mut rest = chunks.into_iter().peekable();
             while let Some(longest) = rest.peek() {
                 // A batch is padded to its longest row.
-                let rows = (self.batch_samples / longest.chunk.samples.len().max(1)).max(1);
+                let rows = |batch: usize| (batch / longest.chunk.samples.len().max(1)).max(1);
+                let rows = self.batch_samples.map_or(usize::MAX, rows);
                 let batch: Vec<Pending> = rest.by_ref().take(rows).collect();
-                for result in self.recognize(batch) {
+                for result in self.batch(batch) {
                     let lost = result.heard.as_ref().is_ok_and(|heard| heard.truncated);
                     if lost && result.pending.chunk.samples.len() >= SPLIT_FROM_S * schema::SAMPLE_RATE {
-                        self.waiting.extend(result.pending.halves());
+                        waiting.extend(result.pending.halves());
                     } else {
                         done.push(result);
                     }
@@ -98,13 +135,8 @@ impl Queue {
         done
     }
 
-    /// Drops what waits of a call.
-    pub fn forget(&mut self, call: &str) {
-        self.waiting.retain(|p| &*p.call != call);
-    }
-
     /// Recognizes a batch; where that fails, each chunk alone, so that the one at fault is found.
-    fn recognize(&mut self, batch: Vec<Pending>) -> Vec<Done> {
+    fn batch(&mut self, batch: Vec<Pending>) -> Vec<Done> {
         match self.attempt(&batch) {
             Ok(heard) => {
                 batch.into_iter().zip(heard).map(|(pending, heard)| Done { pending, heard: Ok(heard) }).collect()
@@ -117,7 +149,7 @@ impl Queue {
                 };
                 batch.into_iter().map(fail).collect()
             }
-            Err(_) => batch.into_iter().flat_map(|pending| self.recognize(vec![pending])).collect(),
+            Err(_) => batch.into_iter().flat_map(|pending| self.batch(vec![pending])).collect(),
         }
     }
 
@@ -146,6 +178,10 @@ mod tests {
     struct Ruler(Arc<Mutex<Vec<Vec<usize>>>>);
 
     impl Engine for Ruler {
+        fn one_by_one(&self) -> bool {
+            false
+        }
+
         fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
             self.0.lock().unwrap().push(windows.iter().map(|w| w.samples.len()).collect());
             assert!(windows.iter().all(|w| w.samples[0] < 0.9), "quoting the customer");
@@ -173,45 +209,44 @@ mod tests {
         }
     }
 
-    fn queue() -> (Queue, Arc<Mutex<Vec<Vec<usize>>>>) {
+    fn recognizer() -> (Recognizer, Arc<Mutex<Vec<Vec<usize>>>>) {
         let batches = Arc::new(Mutex::new(Vec::new()));
-        (Queue::new(Box::new(Ruler(batches.clone())), 12.0), batches)
+        (Recognizer::new(Box::new(Ruler(batches.clone())), 12.0), batches)
     }
 
     #[test]
     fn batches_hold_like_lengths_within_the_budget() {
-        let (mut queue, batches) = queue();
+        let (mut recognizer, batches) = recognizer();
+        let mut waiting = Waiting::of(&recognizer);
         for (i, seconds) in [3, 5, 2, 6, 4, 20].into_iter().enumerate() {
-            assert!(queue.push(pending("a", i, seconds, 0.0)).is_empty());
+            assert!(waiting.push(pending("a", i, seconds, 0.0)).is_none());
         }
-        let done = queue.flush();
+        let done = recognizer.recognize(waiting.take());
         let seconds: Vec<Vec<usize>> =
             batches.lock().unwrap().iter().map(|b| b.iter().map(|n| n / schema::SAMPLE_RATE).collect()).collect();
         assert_eq!(seconds, [vec![20], vec![6, 5], vec![4, 3, 2]]);
         for done in done {
             assert_eq!(done.heard.unwrap().avg_logprob * 16_000.0, done.pending.chunk.samples.len() as f32);
         }
-        assert!(queue.flush().is_empty());
+        assert!(waiting.take().is_empty());
     }
 
     #[test]
     fn what_waits_is_bounded() {
-        let (mut queue, _) = queue();
-        let mut done = 0;
+        let mut waiting = Waiting::of(&recognizer().0);
+        let mut given = 0;
         for i in 0..100 {
-            done += queue.push(pending("a", i, 5, 0.0)).len();
-            assert!(queue.waiting.len() < 10);
+            given += waiting.push(pending("a", i, 5, 0.0)).map_or(0, |chunks| chunks.len());
+            assert!(waiting.chunks.len() < 10);
         }
-        assert_eq!(done, 100);
+        assert_eq!(given, 100);
     }
 
     #[test]
     fn a_breakdown_costs_the_call_at_fault_alone() {
-        let (mut queue, _) = queue();
-        for (call, sample) in [("a", 0.0), ("b", 1.0), ("c", -1.0), ("d", 0.0)] {
-            queue.push(pending(call, 0, 2, sample));
-        }
-        let mut done = queue.flush();
+        let chunk = |(call, sample)| pending(call, 0, 2, sample);
+        let chunks = [("a", 0.0), ("b", 1.0), ("c", -1.0), ("d", 0.0)].map(chunk).into();
+        let mut done = recognizer().0.recognize(chunks);
         done.sort_by_key(|d| d.pending.call.clone());
         assert!(done[0].heard.is_ok() && done[3].heard.is_ok());
         let broken = done[1].heard.as_ref().unwrap_err();
@@ -222,10 +257,8 @@ mod tests {
 
     #[test]
     fn what_made_the_engine_lose_its_way_is_heard_again_in_parts() {
-        let (mut queue, _) = queue();
-        queue.push(pending("a", 100, 9, 0.5));
-        queue.push(pending("a", 0, 9, 0.0));
-        let mut done = queue.flush();
+        let chunks = vec![pending("a", 100, 9, 0.5), pending("a", 0, 9, 0.0)];
+        let mut done = recognizer().0.recognize(chunks);
         done.sort_by_key(|d| d.pending.chunk.start);
         let lengths: Vec<usize> = done.iter().map(|d| d.pending.chunk.samples.len()).collect();
         assert_eq!((lengths.len(), lengths[0]), (3, 9 * schema::SAMPLE_RATE));
@@ -235,10 +268,11 @@ mod tests {
 
     #[test]
     fn a_call_given_up_waits_no_more() {
-        let (mut queue, _) = queue();
-        queue.push(pending("a", 0, 2, 0.0));
-        queue.push(pending("b", 0, 2, 0.0));
-        queue.forget("a");
-        assert_eq!(queue.flush().len(), 1);
+        let mut waiting = Waiting::of(&recognizer().0);
+        waiting.push(pending("a", 0, 2, 0.0));
+        waiting.push(pending("b", 0, 2, 0.0));
+        waiting.forget("a");
+        assert_eq!(waiting.samples, 2 * schema::SAMPLE_RATE);
+        assert_eq!(waiting.take().len(), 1);
     }
 }

@@ -3,21 +3,24 @@
 use crate::{
     EngineSpec, TranscribeConfig, TranscribeError,
     chunker::{Chunk, Chunker, Rules},
-    engines::{self, Engine, Recognition},
-    guards::guarded,
-    queue::{Done, Pending, Queue},
+    engines::{self, Engine},
+    queue::{Done, Pending, Recognizer, Waiting},
+    segment::segment,
     sound::Listener,
-    words::{text, thousandths, words},
 };
 use inference::Device;
-use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use schema::{
-    AudioBlock, CallFailure, FailureKind, Fingerprint, Item, ModelId, SAMPLE_RATE, Segment, Sink, Stage, StageError,
-    StageName, Table, guard,
+    AudioBlock, CallFailure, FailureKind, Fingerprint, Item, ModelId, Segment, Sink, Stage, StageError, StageName,
+    Table, guard,
 };
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
 };
 
 /// Goes up when the same sound gives other segments.
@@ -28,15 +31,18 @@ const BLOCKS_AHEAD: usize = 16;
 
 /// The stage that turns `audio` into `segments`.
 ///
-/// Sound is held only until it is recognized: the chunk under way of each open channel, and what waits for its batch.
-/// Segments are text, and are held until the input ends, so that they come out in the order of `call_id` whatever
-/// order the sound came in.
+/// Two threads: one cuts sound into chunks and gathers them, the other recognizes what was gathered before, so that the
+/// cores go from one batch to the next. Sound is held only until it is recognized: the chunk under way of each open
+/// channel, what is being gathered and what is being recognized. Segments are text, and are held until the input ends, so
+/// that they come out in the order of `call_id` whatever order the sound came in.
 pub struct Transcribe {
     config: TranscribeConfig,
     rules: Rules,
     models: Vec<EngineSpec>,
-    queues: Vec<Queue>,
+    recognizers: Vec<Recognizer>,
     listener: Listener,
+    /// Of their own, since those of the recognizers are given whole batches.
+    listeners: ThreadPool,
 }
 
 impl Transcribe {
@@ -53,25 +59,9 @@ impl Transcribe {
         engines: Vec<Box<dyn Engine>>,
     ) -> Result<Self, TranscribeError> {
         let rules = config.rules()?;
-        let queues = engines.into_iter().map(|engine| Queue::new(engine, config.batch_s)).collect();
-        Ok(Self { config, rules, models, queues, listener: Listener::new() })
-    }
-
-    /// The model for a call in this language, and the language as models name it.
-    fn choose(&self, call: &str, language: Option<&str>) -> Result<(usize, Arc<str>), CallFailure> {
-        let tag = language.unwrap_or(&self.config.language);
-        let primary = tag.split(['-', '_']).next().unwrap_or(tag).to_ascii_lowercase();
-        if let Some(at) = self.models.iter().position(|model| model.speaks(&primary)) {
-            return Ok((at, primary.into()));
-        }
-        let known: Vec<String> =
-            self.models.iter().map(|m| format!("{} ({})", m.model.name, m.languages.join(", "))).collect();
-        let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-        let message = format!(
-            "call {call} is in the language \"{tag}\", which no model of this pipeline speaks (models: {known}); bring one \
-             that does, such as `nightcall models pull whisper-tiny`, and add it to [transcribe] models"
-        );
-        Err(CallFailure::new(call, FailureKind::Model, message))
+        let recognizers = engines.into_iter().map(|engine| Recognizer::new(engine, config.batch_s)).collect();
+        let listeners = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build()?;
+        Ok(Self { config, rules, models, recognizers, listener: Listener::new(), listeners })
     }
 }
 
@@ -97,42 +87,82 @@ impl Stage for Transcribe {
     }
 
     fn run(&mut self, input: &mut dyn Iterator<Item = Item>, out: &mut dyn Sink) -> Result<(), StageError> {
-        let mut shift = Shift { stage: self, calls: BTreeMap::new() };
-        let mut blocks = Vec::new();
-        for item in input {
-            match item {
-                Item::Batch(Table::Audio, batch) => {
-                    blocks.extend(AudioBlock::from_batch(&batch)?);
-                    if blocks.len() >= BLOCKS_AHEAD {
-                        shift.hear(std::mem::take(&mut blocks));
-                    }
-                }
-                Item::Batch(table, _) => {
-                    let name = table.name();
-                    return Err(StageError::Internal(format!("transcribe was given the table {name}; it reads audio")));
-                }
-                Item::Failed(call) => {
-                    shift.hear(std::mem::take(&mut blocks));
-                    shift.give_up(&call, None);
-                }
-            }
-        }
-        shift.hear(blocks);
-        shift.finish();
-        for (call, state) in shift.calls {
-            match state {
-                State::Open(open) => out.rows(&open.segments())?,
-                State::GivenUp(Some(failure)) => out.fail(failure)?,
-                State::GivenUp(None) => log::debug!("transcribe: call {call} was given up before"),
+        let waiting = self.recognizers.iter().map(Waiting::of).collect();
+        // No batch waits between the threads: one is gathered while the other is recognized.
+        let (next, batches) = sync_channel(0);
+        let (models, recognizers) = (&self.models, &mut self.recognizers);
+        let (config, rules, listener, threads) = (&self.config, self.rules, &self.listener, &self.listeners);
+        let mut shift = Shift { config, rules, models, listener, threads, waiting, next, calls: BTreeMap::new() };
+        let (calls, mut words) = thread::scope(|scope| {
+            let recognizer = scope.spawn(move || recognize(recognizers, models, &batches));
+            let calls = shift.listen(input).map(|()| std::mem::take(&mut shift.calls));
+            // Without a sender the recognizer ends.
+            drop(shift);
+            let words = recognizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (calls, words)
+        });
+        for (call, state) in calls? {
+            match (state, words.remove(call.as_str())) {
+                (State::Open(_), None) => {}
+                (State::Open(_), Some(Ok(heard))) => out.rows(&numbered(heard))?,
+                (State::GivenUp(Some(failure)), _) | (State::Open(_), Some(Err(failure))) => out.fail(failure)?,
+                (State::GivenUp(None), _) => log::debug!("transcribe: call {call} was given up before"),
             }
         }
         Ok(())
     }
 }
 
-/// One run over a shard.
+/// What was heard of each call, by channel and the chunk's first sample, or why it cannot be heard.
+type Words = BTreeMap<Arc<str>, Result<BTreeMap<(i32, usize), Segment>, CallFailure>>;
+
+/// Recognizes batches, each by the model of its number, to their end.
+fn recognize(
+    recognizers: &mut [Recognizer],
+    models: &[EngineSpec],
+    batches: &Receiver<(usize, Vec<Pending>)>,
+) -> Words {
+    let mut words = Words::new();
+    for (model, mut batch) in batches {
+        let engine = format!("{}/{}", engine_name(&models[model]), models[model].model.name);
+        batch.retain(|pending| !words.get(&pending.call).is_some_and(Result::is_err));
+        for Done { pending, heard } in recognizers[model].recognize(batch) {
+            let call = words.entry(pending.call.clone()).or_insert_with(|| Ok(BTreeMap::new()));
+            match (call.as_mut(), heard) {
+                (Ok(call), Ok(heard)) => {
+                    let segment = segment(&pending, heard, &engine);
+                    call.extend(segment.map(|segment| ((pending.channel, pending.chunk.start), segment)));
+                }
+                (Ok(_), Err(failure)) => *call = Err(failure),
+                (Err(_), _) => {}
+            }
+        }
+    }
+    words
+}
+
+/// The rows of a call in order, each with its index in its channel.
+fn numbered(heard: BTreeMap<(i32, usize), Segment>) -> Vec<Segment> {
+    let mut counts: BTreeMap<i32, i32> = BTreeMap::new();
+    let number = |mut segment: Segment| {
+        let count = counts.entry(segment.channel).or_default();
+        segment.segment_index = *count;
+        *count += 1;
+        segment
+    };
+    heard.into_values().map(number).collect()
+}
+
+/// One run over a shard, on the side of who listens.
 struct Shift<'a> {
-    stage: &'a mut Transcribe,
+    config: &'a TranscribeConfig,
+    rules: Rules,
+    models: &'a [EngineSpec],
+    listener: &'a Listener,
+    threads: &'a ThreadPool,
+    /// A model each.
+    waiting: Vec<Waiting>,
+    next: SyncSender<(usize, Vec<Pending>)>,
     calls: BTreeMap<String, State>,
 }
 
@@ -148,8 +178,6 @@ struct Call {
     model: usize,
     language: Arc<str>,
     channels: BTreeMap<i32, Channel>,
-    /// By channel and the chunk's first sample.
-    heard: BTreeMap<(i32, usize), Segment>,
 }
 
 /// A channel under way.
@@ -161,22 +189,47 @@ struct Channel {
 }
 
 impl Shift<'_> {
+    /// Reads sound to its end.
+    fn listen(&mut self, input: &mut dyn Iterator<Item = Item>) -> Result<(), StageError> {
+        let mut blocks = Vec::new();
+        for item in input {
+            match item {
+                Item::Batch(Table::Audio, batch) => {
+                    blocks.extend(AudioBlock::from_batch(&batch)?);
+                    if blocks.len() >= BLOCKS_AHEAD {
+                        self.hear(std::mem::take(&mut blocks))?;
+                    }
+                }
+                Item::Batch(table, _) => {
+                    let name = table.name();
+                    return Err(StageError::Internal(format!("transcribe was given the table {name}; it reads audio")));
+                }
+                Item::Failed(call) => {
+                    self.hear(std::mem::take(&mut blocks))?;
+                    self.give_up(&call, None);
+                }
+            }
+        }
+        self.hear(blocks)?;
+        self.finish()
+    }
+
     /// Cuts blocks into chunks, channels side by side, and queues these in the order of calls and channels.
-    fn hear(&mut self, blocks: Vec<AudioBlock>) {
+    fn hear(&mut self, blocks: Vec<AudioBlock>) -> Result<(), StageError> {
         let mut work: BTreeMap<(String, i32), (Channel, Vec<AudioBlock>)> = BTreeMap::new();
         for block in blocks {
-            let rules = self.stage.rules;
+            let rules = self.rules;
             let Some(call) = self.call(&block) else { continue };
             let mut channel = || call.channels.remove(&block.channel).unwrap_or_else(|| Channel::new(rules));
             let key = (block.call_id.clone(), block.channel);
             work.entry(key).or_insert_with(|| (channel(), Vec::new())).1.push(block);
         }
-        let listener = &self.stage.listener;
+        let listener = self.listener;
         let cut = |((call, number), (mut channel, blocks)): ((String, i32), (Channel, Vec<AudioBlock>))| {
             let chunks = guard(&call, || channel.cut(&blocks, listener));
             (call, number, channel, chunks)
         };
-        let heard: Vec<_> = work.into_par_iter().map(cut).collect();
+        let heard: Vec<_> = self.threads.install(|| work.into_par_iter().map(cut).collect());
         for (id, number, channel, chunks) in heard {
             let Some(State::Open(call)) = self.calls.get_mut(&id) else { continue };
             call.channels.insert(number, channel);
@@ -186,32 +239,39 @@ impl Shift<'_> {
                     for chunk in chunks {
                         let (call, language) = (call.clone(), language.clone());
                         let pending = Pending { call, channel: number, language, chunk, again: false };
-                        let done = self.stage.queues[model].push(pending);
-                        self.note(model, done);
+                        if let Some(batch) = self.waiting[model].push(pending) {
+                            self.send(model, batch)?;
+                        }
                     }
                 }
                 Err(failure) => self.give_up(&id, Some(failure)),
             }
         }
+        Ok(())
+    }
+
+    /// The recognizer ends early only by a bug.
+    fn send(&self, model: usize, batch: Vec<Pending>) -> Result<(), StageError> {
+        self.next.send((model, batch)).map_err(|_| StageError::Internal("the recognizer has ended early".into()))
     }
 
     /// The call of a block, opened with its first; none where it was given up.
     fn call(&mut self, block: &AudioBlock) -> Option<&mut Call> {
-        let state = match self.calls.entry(block.call_id.clone()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(match self.stage.choose(&block.call_id, block.language.as_deref()) {
+        if !self.calls.contains_key(&block.call_id) {
+            let state = match choose(self.config, self.models, &block.call_id, block.language.as_deref()) {
                 Ok((model, language)) => State::Open(Call::new(&block.call_id, model, language)),
                 Err(failure) => State::GivenUp(Some(failure)),
-            }),
-        };
-        match state {
-            State::Open(call) => Some(call),
-            State::GivenUp(_) => None,
+            };
+            self.calls.insert(block.call_id.clone(), state);
+        }
+        match self.calls.get_mut(&block.call_id) {
+            Some(State::Open(call)) => Some(call),
+            _ => None,
         }
     }
 
-    /// Recognizes what still waits.
-    fn finish(&mut self) {
+    /// Hands on what still waits.
+    fn finish(&mut self) -> Result<(), StageError> {
         let open = |(id, state): (&String, &State)| match state {
             State::Open(call) => call.unfinished().map(|failure| (id.clone(), failure)),
             State::GivenUp(_) => None,
@@ -220,28 +280,17 @@ impl Shift<'_> {
         for (call, failure) in unfinished {
             self.give_up(&call, Some(failure));
         }
-        for model in 0..self.stage.queues.len() {
-            let done = self.stage.queues[model].flush();
-            self.note(model, done);
+        for model in 0..self.waiting.len() {
+            let batch = self.waiting[model].take();
+            self.send(model, batch)?;
         }
+        Ok(())
     }
 
-    fn note(&mut self, model: usize, done: Vec<Done>) {
-        let spec = &self.stage.models[model];
-        let engine = format!("{}/{}", engine_name(spec), spec.model.name);
-        for Done { pending, heard } in done {
-            let Some(State::Open(call)) = self.calls.get_mut(&*pending.call) else { continue };
-            match heard {
-                Ok(heard) => call.note(&pending, heard, &engine),
-                Err(failure) => self.give_up(&pending.call, Some(failure)),
-            }
-        }
-    }
-
-    /// Drops all that is held of a call.
+    /// Drops what waits of a call; what was heard of it is not written.
     fn give_up(&mut self, call: &str, failure: Option<CallFailure>) {
-        for queue in &mut self.stage.queues {
-            queue.forget(call);
+        for waiting in &mut self.waiting {
+            waiting.forget(call);
         }
         self.calls.insert(call.to_owned(), State::GivenUp(failure));
     }
@@ -285,7 +334,7 @@ impl Channel {
 
 impl Call {
     fn new(id: &str, model: usize, language: Arc<str>) -> Self {
-        Self { id: id.into(), model, language, channels: BTreeMap::new(), heard: BTreeMap::new() }
+        Self { id: id.into(), model, language, channels: BTreeMap::new() }
     }
 
     /// What is wrong with a call whose sound ended before its channels did.
@@ -294,41 +343,27 @@ impl Call {
         let message = format!("call {}: the sound of channel {channel} ends without its last block", self.id);
         Some(CallFailure::new(&*self.id, FailureKind::Internal, message))
     }
+}
 
-    fn note(&mut self, pending: &Pending, heard: Recognition, engine: &str) {
-        let heard = guarded(heard, pending.chunk.speech_s(), &pending.language, pending.again);
-        let Chunk { start, samples, spans } = &pending.chunk;
-        let ms = |samples: usize| (samples * 1000 / SAMPLE_RATE) as i64;
-        let spans: Vec<_> = spans.iter().map(|s| ms(s.start)..ms(s.end)).collect();
-        let words = words(&heard.tokens, ms(*start), ms(samples.len()), &spans);
-        let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
-        let segment = Segment {
-            call_id: self.id.to_string(),
-            channel: pending.channel,
-            segment_index: 0,
-            start_ms: first.start_ms,
-            end_ms: last.end_ms,
-            text: text(&heard.tokens),
-            language: Some(self.language.to_string()),
-            avg_logprob: thousandths(heard.avg_logprob.min(0.0)),
-            no_speech_prob: heard.no_speech_prob.map(thousandths),
-            words,
-            engine: engine.to_owned(),
-        };
-        self.heard.insert((pending.channel, *start), segment);
+/// The model for a call in this language, and the language as models name it.
+fn choose(
+    config: &TranscribeConfig,
+    models: &[EngineSpec],
+    call: &str,
+    language: Option<&str>,
+) -> Result<(usize, Arc<str>), CallFailure> {
+    let tag = language.unwrap_or(&config.language);
+    let primary = tag.split(['-', '_']).next().unwrap_or(tag).to_ascii_lowercase();
+    if let Some(at) = models.iter().position(|model| model.speaks(&primary)) {
+        return Ok((at, primary.into()));
     }
-
-    /// The rows, in order.
-    fn segments(self) -> Vec<Segment> {
-        let mut counts: BTreeMap<i32, i32> = BTreeMap::new();
-        let number = |mut segment: Segment| {
-            let count = counts.entry(segment.channel).or_default();
-            segment.segment_index = *count;
-            *count += 1;
-            segment
-        };
-        self.heard.into_values().map(number).collect()
-    }
+    let known: Vec<String> = models.iter().map(|m| format!("{} ({})", m.model.name, m.languages.join(", "))).collect();
+    let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+    let message = format!(
+        "call {call} is in the language \"{tag}\", which no model of this pipeline speaks (models: {known}); bring one \
+         that does, such as `nightcall models pull whisper-tiny`, and add it to [transcribe] models"
+    );
+    Err(CallFailure::new(call, FailureKind::Model, message))
 }
 
 fn engine_name(spec: &EngineSpec) -> &'static str {
@@ -341,7 +376,7 @@ fn engine_name(spec: &EngineSpec) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engines::{Token, Window};
+    use crate::engines::{Recognition, Token, Window};
     use crate::ggml;
     use schema::from_batch;
     use std::path::PathBuf;
@@ -350,6 +385,10 @@ mod tests {
     struct Parrot;
 
     impl Engine for Parrot {
+        fn one_by_one(&self) -> bool {
+            false
+        }
+
         fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
             let loudest = |w: &Window<'_>| w.samples.iter().fold(0.0f32, |a, b| a.max(b.abs()));
             assert!(windows.iter().all(|w| loudest(w) < 0.9), "too loud");
@@ -507,9 +546,9 @@ mod tests {
             languages: languages.iter().map(|&l| l.to_owned()).collect(),
         };
         let models = vec![spec("small", &["en"]), spec("large", &["en", "de", "yue"])];
-        let engines: Vec<Box<dyn Engine>> = vec![Box::new(Parrot), Box::new(Parrot)];
-        let stage = Transcribe::with_engines(TranscribeConfig::default(), models, engines).unwrap();
-        let chosen = |language| stage.choose("7", language).map(|(at, language)| (at, language.to_string()));
+        let config = TranscribeConfig::default();
+        let chosen =
+            |language| choose(&config, &models, "7", language).map(|(at, language)| (at, language.to_string()));
         assert_eq!(chosen(None), Ok((0, "en".into())));
         assert_eq!(chosen(Some("EN-us")), Ok((0, "en".into())));
         assert_eq!(chosen(Some("de_AT")), Ok((1, "de".into())));

@@ -71,7 +71,8 @@ fn asr(args: &Eval, common: &Common) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn clip(item: &AsrItem) -> Clip {
+/// The stretch of sound of an item.
+pub fn clip(item: &AsrItem) -> Clip {
     Clip {
         path: item.audio.clone(),
         channel: item.channel.and_then(|c| usize::try_from(c).ok()),

@@ -1,5 +1,6 @@
 //! A file a command.
 
+pub mod bench;
 pub mod doctor;
 pub mod eval;
 pub mod models;
@@ -26,5 +27,9 @@ fn registry(common: &Common) -> Result<Registry> {
 
 /// Fits the thread pool to `--jobs`.
 fn threads(how: &How) -> Result<()> {
-    pipeline::set_threads(how.jobs.map_or(0, usize::from)).context("--jobs")
+    threads_of(how.jobs)
+}
+
+fn threads_of(jobs: Option<u16>) -> Result<()> {
+    pipeline::set_threads(jobs.map_or(0, usize::from)).context("--jobs")
 }

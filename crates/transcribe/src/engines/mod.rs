@@ -4,7 +4,9 @@ mod moonshine;
 mod whisper_cpp;
 
 pub(crate) use moonshine::MoonshineEngine;
-pub(crate) use whisper_cpp::WhisperCppEngine;
+pub(crate) use whisper_cpp::{
+    THREADS_A_WORKER as WHISPER_CPP_THREADS, WhisperCppEngine, weights as whisper_cpp_weights,
+};
 
 use crate::{EngineSpec, TranscribeError};
 use inference::{Device, Engine as EngineKind, Precision};
@@ -52,6 +54,9 @@ pub(crate) struct Recognition {
 
 /// A recognizer with its weights loaded.
 pub(crate) trait Engine: Send {
+    /// Whether windows are taken one by one inside, each on a core: then a batch may hold any number of any lengths, and
+    /// none changes a bit of another's result.
+    fn one_by_one(&self) -> bool;
     /// Recognizes windows as one batch; results stand in their order, and do not depend on the number of threads.
     fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError>;
 }

@@ -6,19 +6,27 @@ use inference::{Device, Moonshine, Precision, Recognized, RecognizedToken};
 use std::{borrow::Cow, path::Path};
 
 /// One language, windows of any length, batches.
-pub(crate) struct MoonshineEngine(Moonshine);
+pub(crate) struct MoonshineEngine {
+    model: Moonshine,
+    one_by_one: bool,
+}
 
 impl MoonshineEngine {
     pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, TranscribeError> {
-        Ok(Self(Moonshine::load(folder, device, precision)?))
+        let one_by_one = device.is_cpu() && precision == Precision::Int8;
+        Ok(Self { model: Moonshine::load(folder, device, precision)?, one_by_one })
     }
 }
 
 impl Engine for MoonshineEngine {
+    fn one_by_one(&self) -> bool {
+        self.one_by_one
+    }
+
     fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
         let windows: Vec<Cow<'_, [f32]>> = windows.iter().map(|w| long_enough(w.samples)).collect();
         let windows: Vec<&[f32]> = windows.iter().map(AsRef::as_ref).collect();
-        Ok(self.0.recognize(&windows)?.into_iter().map(recognition).collect())
+        Ok(self.model.recognize(&windows)?.into_iter().map(recognition).collect())
     }
 }
 

@@ -18,7 +18,7 @@ use whisper_rs::{
 };
 
 /// Threads that one window can use well; beyond, another worker gives more.
-const THREADS_A_WORKER: usize = 4;
+pub(crate) const THREADS_A_WORKER: usize = 4;
 /// The most tokens that a second of speech may have, and those beyond (as for Moonshine: fluent English has at most 4.8).
 const TOKENS_A_SECOND: f32 = 6.5;
 const MORE_TOKENS: usize = 5;
@@ -85,6 +85,10 @@ impl WhisperCppEngine {
 }
 
 impl Engine for WhisperCppEngine {
+    fn one_by_one(&self) -> bool {
+        true
+    }
+
     fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
         let (context, parameters, next) = (&self.context, &self.parameters, &AtomicUsize::new(0));
         let work = |state: &mut WhisperState| {
@@ -109,7 +113,7 @@ impl Engine for WhisperCppEngine {
 }
 
 /// The only ggml file of the folder.
-fn weights(folder: &Path) -> Result<PathBuf, TranscribeError> {
+pub(crate) fn weights(folder: &Path) -> Result<PathBuf, TranscribeError> {
     let bad = |reason: String| TranscribeError::WhisperFolder { path: folder.to_owned(), reason };
     let entries = folder.read_dir().map_err(|e| bad(e.to_string()))?;
     let mut found: Vec<PathBuf> =

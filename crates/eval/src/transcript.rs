@@ -1,0 +1,183 @@
+//! Transcripts as files: what the stages over text are measured on.
+
+use crate::EvalError;
+use schema::{Call, Participant, Segment};
+use serde::Deserialize;
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
+
+/// How long a word takes that has no time: 150 words a minute, an easy pace.
+const WORD_MS: i64 = 400;
+
+/// A call, written down.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Transcript {
+    /// What was said, in order.
+    pub turns: Vec<TranscriptTurn>,
+}
+
+/// What one speaker said.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct TranscriptTurn {
+    /// Who: agent, customer or any other name.
+    pub role: String,
+    /// The words.
+    pub text: String,
+    /// Seconds from the start of the call, where known.
+    #[serde(default)]
+    pub start: Option<f64>,
+    /// Seconds from the start of the call, where known.
+    #[serde(default)]
+    pub end: Option<f64>,
+}
+
+impl Transcript {
+    /// The call and its segments as the stages over text read them: a channel a role in the order of their first turns, a
+    /// segment a turn. A turn without times begins where the one before it ends and has 150 words a minute.
+    pub fn rows(&self, call_id: &str) -> (Call, Vec<Segment>) {
+        let mut roles: Vec<&str> = Vec::new();
+        let mut counts: Vec<i32> = Vec::new();
+        let mut segments = Vec::with_capacity(self.turns.len());
+        let mut now = 0;
+        for turn in &self.turns {
+            let channel = roles.iter().position(|role| *role == turn.role).unwrap_or_else(|| {
+                roles.push(&turn.role);
+                counts.push(0);
+                roles.len() - 1
+            });
+            let ms = |seconds: f64| (seconds.max(0.0) * 1000.0) as i64;
+            let start_ms = turn.start.map_or(now, ms);
+            let words = turn.text.split_whitespace().count() as i64;
+            let end_ms = turn.end.map_or(start_ms + words * WORD_MS, ms).max(start_ms);
+            now = now.max(end_ms);
+            segments.push(Segment {
+                call_id: call_id.to_owned(),
+                channel: channel as i32,
+                segment_index: counts[channel],
+                start_ms,
+                end_ms,
+                text: turn.text.clone(),
+                language: None,
+                avg_logprob: 0.0,
+                no_speech_prob: None,
+                words: Vec::new(),
+                engine: "transcript".into(),
+            });
+            counts[channel] += 1;
+        }
+        segments.sort_by_key(|segment| (segment.channel, segment.segment_index));
+        let participants = (0..).zip(&roles).map(|(channel, role)| participant(channel, role)).collect();
+        let call = Call {
+            call_id: call_id.to_owned(),
+            source_uri: String::new(),
+            content_sha256: None,
+            container: None,
+            codec: None,
+            duration_ms: Some(now),
+            sample_rate_hz: None,
+            channel_count: Some(roles.len() as i32),
+            started_at: None,
+            direction: None,
+            language: None,
+            participants,
+            crm: [].into(),
+            status: "ready".into(),
+            status_reason: None,
+        };
+        (call, segments)
+    }
+}
+
+/// Who calls is the customer; other names than agent and customer are no roles.
+fn participant(channel: i32, name: &str) -> Participant {
+    let role = match name {
+        "agent" => Some("agent"),
+        "customer" | "caller" => Some("customer"),
+        _ => None,
+    };
+    Participant {
+        participant_id: name.to_owned(),
+        channel: Some(channel),
+        role: role.map(str::to_owned),
+        name: None,
+        person_id: None,
+        consent: "unknown".into(),
+    }
+}
+
+/// Reads a file of transcripts, a JSON object a line: `{"turns": [{"role", "text", "start", "end"}]}`. Other keys are
+/// passed over, and so are empty lines.
+///
+/// # Errors
+/// A file that cannot be read, a line that is no such object.
+pub fn transcripts(path: &Path) -> Result<Vec<Transcript>, EvalError> {
+    let file = File::open(path).map_err(|e| EvalError::io(path, e))?;
+    let mut found = Vec::new();
+    for (line, text) in (1..).zip(BufReader::new(file).lines()) {
+        let text = text.map_err(|e| EvalError::io(path, e))?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        // What serde_json quotes may be words of the call: its place in the line is enough to find what is wrong.
+        let problem = |e: serde_json::Error| {
+            let what = "is no transcript, {\"turns\": [{\"role\": ..., \"text\": ...}]}";
+            EvalError::row(path, line, None, format!("at character {} the line {what}", e.column()))
+        };
+        found.push(serde_json::from_str(&text).map_err(problem)?);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &str) -> Result<Vec<Transcript>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls.jsonl");
+        std::fs::write(&path, content).unwrap();
+        transcripts(&path).map_err(|e| e.to_string().replace(&folder.path().display().to_string(), "F"))
+    }
+
+    #[test]
+    fn times_may_be_missing_and_other_keys_are_passed_over() {
+        let line = r#"{"id": "7", "turns": [{"role": "agent", "text": "Hello.", "start": 0.5, "end": 1},"#;
+        let found =
+            read(&format!("{line} {{\"role\": \"customer\", \"text\": \"Hi.\", \"start\": null}}]}}\n\n")).unwrap();
+        assert_eq!(found.len(), 1);
+        let [first, second] = &found[0].turns[..] else { panic!("{found:?}") };
+        assert_eq!((first.start, first.end, second.start, second.end), (Some(0.5), Some(1.0), None, None));
+        assert_eq!((second.role.as_str(), second.text.as_str()), ("customer", "Hi."));
+    }
+
+    #[test]
+    fn a_transcript_is_a_call_with_a_channel_a_role() {
+        let turn =
+            |role: &str, text: &str, start, end| TranscriptTurn { role: role.into(), text: text.into(), start, end };
+        let turns = vec![
+            turn("caller", "it is late", Some(1.0), Some(2.5)),
+            turn("agent", "by two days", None, None),
+            turn("caller", "oh", None, None),
+        ];
+        let (call, segments) = Transcript { turns }.rows("7");
+        let roles: Vec<_> = call.participants.iter().map(|p| (p.channel, p.role.as_deref())).collect();
+        assert_eq!(roles, [(Some(0), Some("customer")), (Some(1), Some("agent"))]);
+        let places: Vec<_> =
+            segments.iter().map(|s| (s.channel, s.segment_index, s.start_ms, s.end_ms, s.text.as_str())).collect();
+        let wanted = [(0, 0, 1000, 2500, "it is late"), (0, 1, 3700, 4100, "oh"), (1, 0, 2500, 3700, "by two days")];
+        assert_eq!(places, wanted);
+        assert_eq!(call.duration_ms, Some(4100));
+    }
+
+    #[test]
+    fn a_wrong_line_is_named_and_not_quoted() {
+        let error =
+            read("{\"turns\": []}\n{\"turns\": [{\"role\": \"agent\", \"text\": {\"secret\": 1}}]}\n").unwrap_err();
+        assert!(error.starts_with("F/calls.jsonl: line 2: "), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+        assert!(read("no json\n").unwrap_err().contains("line 1"));
+    }
+}
