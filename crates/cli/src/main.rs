@@ -9,6 +9,10 @@ use args::{Args, Command};
 use clap::Parser;
 use std::process::ExitCode;
 
+/// Tensors come and go by the thousand, and the system's own allocator gives large ones back each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a command came to, as an exit code. Wrong arguments (2) are clap's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {

@@ -68,7 +68,9 @@ pub(crate) fn shares(steps: &[Vec<f32>], heads: usize) -> Vec<Vec<f32>> {
         let frames = (step.len() / heads.max(1)).max(1);
         for head in step.chunks_exact_mut(frames) {
             let sum = head.iter().sum::<f32>().max(f32::MIN_POSITIVE);
-            head.iter_mut().for_each(|weight| *weight /= sum);
+            for weight in head {
+                *weight /= sum;
+            }
         }
         step
     };

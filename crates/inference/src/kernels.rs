@@ -83,7 +83,7 @@ pub(crate) fn softmax(x: Tensor) -> Result<Tensor> {
 
 /// `[rows, 2n]` to `[rows, n]`: the first half times SiLU of the second.
 pub(crate) fn gate(x: &Tensor) -> Result<Tensor> {
-    if here(&x) {
+    if here(x) {
         return x.apply_op1_no_bwd(&Gate);
     }
     let halves = x.chunk(2, D::Minus1)?;

@@ -32,7 +32,7 @@ mod status;
 pub use assemble::{Assembly, devices, set_threads};
 pub use bench::{bench_encoder, bench_text};
 pub use error::PipelineError;
-pub use inference::{DeviceChoice, processor};
+pub use inference::{DeviceChoice, Precision, open_device, processor};
 pub use ingest::{Discovery, codecs, discover};
 pub use ipc::run_as_filter;
 pub use progress::{Event, Progress, Quiet};
@@ -41,7 +41,7 @@ pub use recordings::recordings_of;
 pub use runner::{RunOptions, RunSummary, Runner};
 pub use spec::Spec;
 pub use status::{StageStatus, Status, Trouble};
-pub use transcribe::{TranscribeError, WhisperTimes, bench_whisper_cpp};
+pub use transcribe::{TranscribeError, WhisperTimes, bench_whisper, bench_whisper_cpp};
 
 /// The registry of models, for whoever lists or brings them.
 pub mod models {

@@ -5,6 +5,7 @@ use crate::{
     TranscribeError,
     engines::{WHISPER_CPP_THREADS, whisper_cpp_weights},
 };
+use inference::{Device, Precision, Whisper, WhisperOptions, processor};
 use schema::SAMPLE_RATE;
 use std::{
     path::Path,
@@ -29,6 +30,44 @@ pub struct WhisperTimes {
     pub threads: usize,
     /// What computes: the engine's library and its type of weights.
     pub kernel: String,
+}
+
+/// Encodes so many windows of noise by our own inference core, and decodes so many greedy tokens after each, whatever they
+/// are. `weights` is a folder with config.json and model.safetensors. The first batch warms up and is not counted.
+///
+/// # Errors
+/// Weights that are not Whisper's, more tokens than the model has places for, a device that is not there.
+pub fn bench_whisper(
+    weights: &Path,
+    windows: usize,
+    batch: Option<usize>,
+    tokens: usize,
+    device: &Device,
+    precision: Precision,
+) -> Result<WhisperTimes, TranscribeError> {
+    let model = Whisper::load(weights, device, precision, &WhisperOptions::default())?;
+    let batch = batch.unwrap_or_else(|| model.usual_batch().min(windows)).max(1);
+    let (mut encode, mut decode) = (Vec::new(), Vec::new());
+    for _ in 0..=windows.div_ceil(batch).max(1) {
+        let times = model.time(batch, tokens)?;
+        encode.push(Duration::from_secs_f64(times.encode_s));
+        decode.push(Duration::from_secs_f64(times.decode_s));
+    }
+    let kernel = if device.is_cpu() { processor().to_owned() } else { format!("{:?}", device.location()) };
+    Ok(WhisperTimes {
+        encode_ms: a_window(encode, batch),
+        decode_ms: a_window(decode, batch),
+        batch,
+        threads: rayon::current_num_threads(),
+        kernel,
+    })
+}
+
+/// The median over the batches, without the first, in milliseconds a window.
+fn a_window(mut times: Vec<Duration>, batch: usize) -> f64 {
+    times.remove(0);
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1000.0 / batch as f64
 }
 
 /// Encodes so many windows of noise by whisper.cpp, and decodes so many greedy tokens after each, whatever they are.
@@ -71,14 +110,9 @@ pub fn bench_whisper_cpp(
         encode.push(timed(&mut workers, |state| state.encode(0, threads))?);
         decode.push(timed(&mut workers, |state| greedy(state, &prompt, tokens, threads))?);
     }
-    let a_window = |times: &mut Vec<Duration>| {
-        times.remove(0);
-        times.sort_unstable();
-        times[times.len() / 2].as_secs_f64() * 1000.0 / batch as f64
-    };
     Ok(WhisperTimes {
-        encode_ms: a_window(&mut encode),
-        decode_ms: a_window(&mut decode),
+        encode_ms: a_window(encode, batch),
+        decode_ms: a_window(decode, batch),
         batch,
         threads: threads * batch,
         kernel: format!("whisper.cpp {}", type_name(context.model_ftype())),

@@ -48,11 +48,13 @@ pub(crate) fn frames(seconds: f32) -> usize {
     (seconds * SAMPLE_RATE as f32 / FRAME as f32).round() as usize
 }
 
-/// A stretch of a channel with speech in it.
-#[derive(Clone, Debug, PartialEq)]
+/// A stretch of a channel with speech in it, or several laid end to end without the silence between them.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Chunk {
     /// Position of the first sample in the channel.
     pub start: usize,
+    /// Where later stretches begin, in order: among the samples, and in the channel.
+    pub joints: Vec<(usize, usize)>,
     /// The samples.
     pub samples: Vec<f32>,
     /// Where in them somebody speaks, as sample ranges in order, apart from each other.
@@ -63,6 +65,23 @@ impl Chunk {
     /// Seconds of speech.
     pub fn speech_s(&self) -> f32 {
         self.spans.iter().map(ExactSizeIterator::len).sum::<usize>() as f32 / SAMPLE_RATE as f32
+    }
+
+    /// Lays a later stretch of the channel behind what is there.
+    pub fn join(&mut self, later: Self) {
+        let at = self.samples.len();
+        self.joints.push((at, later.start));
+        self.joints.extend(later.joints.iter().map(|(joint, start)| (at + joint, *start)));
+        self.spans.extend(later.spans.iter().map(|span| at + span.start..at + span.end));
+        self.samples.extend(later.samples);
+    }
+
+    /// Where in the channel a stretch of the samples lies; what lies over a joint ends there.
+    pub fn place(&self, stretch: Range<usize>) -> Range<usize> {
+        let after = self.joints.partition_point(|(at, _)| *at <= stretch.start);
+        let (at, start) = if after == 0 { (0, self.start) } else { self.joints[after - 1] };
+        let end = self.joints.get(after).map_or(stretch.end, |(next, _)| stretch.end.min(*next));
+        start + stretch.start - at..start + end.max(stretch.start) - at
     }
 
     /// Both parts of the chunk, cut at the quietest place of its middle half.
@@ -83,9 +102,11 @@ impl Chunk {
 
     /// Keeps only these samples.
     pub fn trim(&mut self, keep: &Range<usize>) {
+        self.start = self.place(keep.start..keep.start).start;
+        self.joints.retain(|(at, _)| (keep.start + 1..keep.end).contains(at));
+        self.joints.iter_mut().for_each(|(at, _)| *at -= keep.start);
         self.samples.truncate(keep.end);
         self.samples.drain(..keep.start);
-        self.start += keep.start;
         let inside = |at: usize| at.clamp(keep.start, keep.end) - keep.start;
         self.spans = self.spans.iter().map(|s| inside(s.start)..inside(s.end)).filter(|s| !s.is_empty()).collect();
     }
@@ -244,7 +265,7 @@ impl Chunker {
             let samples = samples[..((end - start) * FRAME).min(samples.len())].to_vec();
             let inside = |frame: usize| ((frame - start) * FRAME).min(samples.len());
             let spans = before.iter().map(|&(from, to)| inside(from)..inside(to)).filter(|s| !s.is_empty()).collect();
-            out.push(Chunk { start: start * FRAME, samples, spans });
+            out.push(Chunk { start: start * FRAME, joints: Vec::new(), samples, spans });
             self.drop_before(end);
         }
     }
@@ -351,7 +372,8 @@ mod tests {
 
     #[test]
     fn trimming_moves_the_spans() {
-        let mut chunk = Chunk { start: 1000, samples: vec![0.0; 100], spans: vec![0..10, 30..50, 90..100] };
+        let mut chunk =
+            Chunk { start: 1000, samples: vec![0.0; 100], spans: vec![0..10, 30..50, 90..100], ..Chunk::default() };
         chunk.trim(&(20..95));
         assert_eq!((chunk.start, chunk.samples.len()), (1020, 75));
         assert_eq!(chunk.spans, [10..30, 70..75]);
@@ -363,13 +385,38 @@ mod tests {
         let mut samples = vec![0.3; 100 * FRAME];
         samples[60 * FRAME..70 * FRAME].fill(0.01);
         let spans = vec![10 * FRAME..60 * FRAME, 70 * FRAME..100 * FRAME];
-        let (left, right) = Chunk { start: 5000, samples, spans }.halves();
+        let (left, right) = Chunk { start: 5000, samples, spans, ..Chunk::default() }.halves();
         assert!((60 * FRAME..70 * FRAME).contains(&left.samples.len()), "{}", left.samples.len());
         assert_eq!((left.start, right.start), (5000, 5000 + left.samples.len()));
         assert_eq!(left.samples.len() + right.samples.len(), 100 * FRAME);
         assert_eq!((left.spans.len(), right.spans.len()), (1, 1));
-        let (left, right) = Chunk { start: 0, samples: vec![0.1; 9], spans: vec![0..9] }.halves();
+        let (left, right) = Chunk { samples: vec![0.1; 9], spans: vec![0..9], ..Chunk::default() }.halves();
         assert_eq!((left.samples.len(), right.samples.len()), (4, 5));
+    }
+
+    #[test]
+    fn joined_stretches_know_where_they_come_from() {
+        let stretch = |start: usize, samples: usize| Chunk {
+            start,
+            samples: (start..start + samples).map(|i| i as f32).collect(),
+            spans: vec![1..samples],
+            ..Chunk::default()
+        };
+        let mut joined = stretch(100, 10);
+        joined.join(stretch(500, 5));
+        joined.join(stretch(900, 8));
+        assert_eq!(joined.spans, [1..10, 11..15, 16..23]);
+        assert_eq!(joined.place(3..8), 103..108);
+        assert_eq!(joined.place(8..12), 108..110, "ends at the joint");
+        assert_eq!(joined.place(10..12), 500..502);
+        assert_eq!(joined.place(15..23), 900..908);
+        for keep in [0..23, 4..20, 10..23, 12..16, 15..23, 0..10] {
+            let mut part = joined.clone();
+            part.trim(&keep);
+            for (i, sample) in part.samples.iter().enumerate() {
+                assert_eq!(part.place(i..i + 1).start as f32, *sample, "{keep:?}");
+            }
+        }
     }
 
     proptest! {

@@ -22,9 +22,14 @@ const ENOUGH: f32 = 0.8;
 pub struct TranscribeConfig {
     /// Models in order of preference: the first that speaks a call's language recognizes it.
     pub models: Vec<String>,
-    /// Language of the calls whose row names none: a BCP 47 code.
+    /// Language of the calls whose row names none: a BCP 47 code, or `auto`, which lets the first Whisper model of many
+    /// languages find it out from the first half minute in which somebody speaks.
     pub language: String,
-    /// `int8` or `f32`: how exactly the models of our own inference core multiply on the processor.
+    /// Words that the recordings are likely to hold, such as names of products: Whisper is told them before each window.
+    pub vocabulary: Vec<String>,
+    /// Whether Whisper says times among the words, by which it may hear less in a window; word timings need none.
+    pub timestamps: bool,
+    /// `int8`, `f32`, `f16` or `bf16`: how exactly the models of our own inference core multiply; f16 and bf16 on graphics cards.
     pub precision: Precision,
     /// The longest stretch that is recognized at once, in seconds (5 to 30).
     pub max_chunk_s: f32,
@@ -43,6 +48,8 @@ impl Default for TranscribeConfig {
         Self {
             models: vec!["moonshine-tiny-en".into()],
             language: "en".into(),
+            vocabulary: Vec::new(),
+            timestamps: false,
             precision: Precision::Int8,
             max_chunk_s: 15.0,
             batch_s: 300.0,

@@ -55,7 +55,7 @@ mod words;
 #[path = "../tests/support/ggml.rs"]
 mod ggml;
 
-pub use bench::{WhisperTimes, bench_whisper_cpp};
+pub use bench::{WhisperTimes, bench_whisper, bench_whisper_cpp};
 pub use config::{EngineSpec, TranscribeConfig};
 pub use error::TranscribeError;
 pub use stage::Transcribe;

@@ -25,11 +25,15 @@ const LANE_S: usize = 150;
 /// costs the words around it, and most loops do not survive other borders.
 const SPLIT_FROM_S: usize = 4;
 
+/// What is told of a panic; its own message may quote the call.
+const BROKE_DOWN: &str = "the recognizer broke down: a bug in Nightcall; please report it";
+
 /// A chunk that waits.
 pub(crate) struct Pending {
     pub call: Arc<str>,
     pub channel: i32,
-    pub language: Arc<str>,
+    /// None where the recognizer was told before to find it out.
+    pub language: Option<Arc<str>>,
     pub chunk: Chunk,
     /// Whether the engine lost its way in this sound before.
     pub again: bool,
@@ -66,6 +70,8 @@ pub(crate) struct Waiting {
     samples: usize,
     /// Samples from which on there are enough.
     enough: usize,
+    /// The samples that an engine takes at once whether they are speech or not; as much of a channel is gathered.
+    pub window: Option<usize>,
 }
 
 impl Waiting {
@@ -74,7 +80,7 @@ impl Waiting {
         let enough = recognizer
             .batch_samples
             .map_or_else(|| LANE_S * rayon::current_num_threads() * schema::SAMPLE_RATE, |batch| BATCHES_HELD * batch);
-        Self { chunks: Vec::new(), samples: 0, enough }
+        Self { chunks: Vec::new(), samples: 0, enough, window: recognizer.engine.window() }
     }
 
     /// Takes a chunk; gives all that waited once they are enough.
@@ -135,6 +141,16 @@ impl Recognizer {
         done
     }
 
+    /// The language of the chunks of a call.
+    pub fn detect(&mut self, call: &str, chunks: &[Chunk]) -> Result<Arc<str>, CallFailure> {
+        let windows: Vec<&[f32]> = chunks.iter().map(|chunk| chunk.samples.as_slice()).collect();
+        match catch_unwind(AssertUnwindSafe(|| self.engine.detect(&windows))) {
+            Ok(Ok(language)) => Ok(language.into()),
+            Ok(Err(e)) => Err(CallFailure::new(call, e.kind(), format!("call {call}: {e}"))),
+            Err(_) => Err(CallFailure::new(call, FailureKind::Internal, BROKE_DOWN)),
+        }
+    }
+
     /// Recognizes a batch; where that fails, each chunk alone, so that the one at fault is found.
     fn batch(&mut self, batch: Vec<Pending>) -> Vec<Done> {
         match self.attempt(&batch) {
@@ -154,17 +170,16 @@ impl Recognizer {
     }
 
     fn attempt(&mut self, batch: &[Pending]) -> Result<Vec<Recognition>, (FailureKind, String)> {
-        let windows: Vec<Window<'_>> =
-            batch.iter().map(|p| Window { samples: &p.chunk.samples, language: &p.language }).collect();
+        let windows: Vec<Window<'_>> = batch
+            .iter()
+            .map(|p| Window { samples: &p.chunk.samples, language: p.language.as_deref().unwrap_or_default() })
+            .collect();
         let said = |e: TranscribeError| (e.kind(), e.to_string());
         match catch_unwind(AssertUnwindSafe(|| self.engine.recognize(&windows))) {
             Ok(Ok(heard)) if heard.len() == windows.len() => Ok(heard),
             Ok(Ok(heard)) => Err(said(TranscribeError::Count { windows: windows.len(), results: heard.len() })),
             Ok(Err(e)) => Err(said(e)),
-            // The panic's own message is not kept: it may quote the call.
-            Err(_) => {
-                Err((FailureKind::Internal, "the recognizer broke down: a bug in Nightcall; please report it".into()))
-            }
+            Err(_) => Err((FailureKind::Internal, BROKE_DOWN.into())),
         }
     }
 }
@@ -203,8 +218,8 @@ mod tests {
         Pending {
             call: call.into(),
             channel: 0,
-            language: "en".into(),
-            chunk: Chunk { start, samples, spans: vec![] },
+            language: Some("en".into()),
+            chunk: Chunk { start, samples, ..Chunk::default() },
             again: false,
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     EngineSpec, TranscribeConfig, TranscribeError,
     chunker::{Chunk, Chunker, Rules},
-    engines::{self, Engine},
+    engines::{self, AUTO, Engine},
     queue::{Done, Pending, Recognizer, Waiting},
     segment::segment,
     sound::Listener,
@@ -11,8 +11,8 @@ use crate::{
 use inference::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use schema::{
-    AudioBlock, CallFailure, FailureKind, Fingerprint, Item, ModelId, Segment, Sink, Stage, StageError, StageName,
-    Table, guard,
+    AudioBlock, CallFailure, FailureKind, Fingerprint, Item, ModelId, SAMPLE_RATE, Segment, Sink, Stage, StageError,
+    StageName, Table, guard,
 };
 use std::{
     collections::BTreeMap,
@@ -48,8 +48,7 @@ pub struct Transcribe {
 impl Transcribe {
     /// Loads the models, given in order of preference.
     pub fn new(config: TranscribeConfig, models: Vec<EngineSpec>, device: &Device) -> Result<Self, TranscribeError> {
-        let engines =
-            models.iter().map(|spec| engines::load(spec, device, config.precision)).collect::<Result<_, _>>()?;
+        let engines = models.iter().map(|spec| engines::load(spec, device, &config)).collect::<Result<_, _>>()?;
         Self::with_engines(config, models, engines)
     }
 
@@ -116,14 +115,32 @@ impl Stage for Transcribe {
 /// What was heard of each call, by channel and the chunk's first sample, or why it cannot be heard.
 type Words = BTreeMap<Arc<str>, Result<BTreeMap<(i32, usize), Segment>, CallFailure>>;
 
-/// Recognizes batches, each by the model of its number, to their end.
-fn recognize(
-    recognizers: &mut [Recognizer],
-    models: &[EngineSpec],
-    batches: &Receiver<(usize, Vec<Pending>)>,
-) -> Words {
+/// Work for the model of a number.
+enum Work {
+    /// What waits.
+    Batch(Vec<Pending>),
+    /// The first that is heard of a call whose language is to be found out.
+    Detect(Arc<str>, Vec<Chunk>),
+}
+
+/// Does all work to its end.
+fn recognize(recognizers: &mut [Recognizer], models: &[EngineSpec], works: &Receiver<(usize, Work)>) -> Words {
     let mut words = Words::new();
-    for (model, mut batch) in batches {
+    let mut languages: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+    for (model, work) in works {
+        let mut batch = match work {
+            Work::Batch(batch) => batch,
+            Work::Detect(call, chunks) => {
+                match recognizers[model].detect(&call, &chunks) {
+                    Ok(language) => drop(languages.insert(call, language)),
+                    Err(failure) => drop(words.insert(call, Err(failure))),
+                }
+                continue;
+            }
+        };
+        for pending in &mut batch {
+            pending.language = pending.language.take().or_else(|| languages.get(&pending.call).cloned());
+        }
         let engine = format!("{}/{}", engine_name(&models[model]), models[model].model.name);
         batch.retain(|pending| !words.get(&pending.call).is_some_and(Result::is_err));
         for Done { pending, heard } in recognizers[model].recognize(batch) {
@@ -162,7 +179,7 @@ struct Shift<'a> {
     threads: &'a ThreadPool,
     /// A model each.
     waiting: Vec<Waiting>,
-    next: SyncSender<(usize, Vec<Pending>)>,
+    next: SyncSender<(usize, Work)>,
     calls: BTreeMap<String, State>,
 }
 
@@ -176,7 +193,11 @@ enum State {
 struct Call {
     id: Arc<str>,
     model: usize,
-    language: Arc<str>,
+    /// None where it is to be found out.
+    language: Option<Arc<str>>,
+    /// What was heard before the recognizer could be asked for the language, by channel; none afterwards, and where the
+    /// language is known.
+    held: Option<Vec<(i32, Chunk)>>,
     channels: BTreeMap<i32, Channel>,
 }
 
@@ -186,6 +207,8 @@ struct Channel {
     chunker: Option<Chunker>,
     /// Samples seen.
     samples: i64,
+    /// Speech on its way to fill a window.
+    gathered: Option<Chunk>,
 }
 
 impl Shift<'_> {
@@ -235,14 +258,12 @@ impl Shift<'_> {
             call.channels.insert(number, channel);
             match chunks {
                 Ok(chunks) => {
-                    let (model, call, language) = (call.model, call.id.clone(), call.language.clone());
-                    for chunk in chunks {
-                        let (call, language) = (call.clone(), language.clone());
-                        let pending = Pending { call, channel: number, language, chunk, again: false };
-                        if let Some(batch) = self.waiting[model].push(pending) {
-                            self.send(model, batch)?;
-                        }
+                    let (chunks, detect) = call.ready(number, chunks);
+                    if let Some(detect) = detect {
+                        let (model, call) = (call.model, call.id.clone());
+                        self.send(model, Work::Detect(call, detect))?;
                     }
+                    self.gather(&id, chunks)?;
                 }
                 Err(failure) => self.give_up(&id, Some(failure)),
             }
@@ -250,9 +271,33 @@ impl Shift<'_> {
         Ok(())
     }
 
+    /// Fills the windows of engines that take so much at once, and queues what is full or the last of its channel.
+    fn gather(&mut self, id: &str, chunks: Vec<(i32, Chunk)>) -> Result<(), StageError> {
+        let Some(State::Open(call)) = self.calls.get_mut(id) else { return Ok(()) };
+        let (model, language, name) = (call.model, call.language.clone(), call.id.clone());
+        let window = self.waiting[model].window;
+        let mut full: Vec<(i32, Chunk)> = Vec::new();
+        for (number, chunk) in chunks {
+            let Some(channel) = call.channels.get_mut(&number) else { continue };
+            full.extend(channel.gather(chunk, window).map(|chunk| (number, chunk)));
+        }
+        if call.held.is_none() {
+            for (number, channel) in call.channels.iter_mut().filter(|(_, channel)| channel.chunker.is_none()) {
+                full.extend(channel.gathered.take().map(|chunk| (*number, chunk)));
+            }
+        }
+        for (channel, chunk) in full {
+            let pending = Pending { call: name.clone(), channel, language: language.clone(), chunk, again: false };
+            if let Some(batch) = self.waiting[model].push(pending) {
+                self.send(model, Work::Batch(batch))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The recognizer ends early only by a bug.
-    fn send(&self, model: usize, batch: Vec<Pending>) -> Result<(), StageError> {
-        self.next.send((model, batch)).map_err(|_| StageError::Internal("the recognizer has ended early".into()))
+    fn send(&self, model: usize, work: Work) -> Result<(), StageError> {
+        self.next.send((model, work)).map_err(|_| StageError::Internal("the recognizer has ended early".into()))
     }
 
     /// The call of a block, opened with its first; none where it was given up.
@@ -282,7 +327,7 @@ impl Shift<'_> {
         }
         for model in 0..self.waiting.len() {
             let batch = self.waiting[model].take();
-            self.send(model, batch)?;
+            self.send(model, Work::Batch(batch))?;
         }
         Ok(())
     }
@@ -298,7 +343,19 @@ impl Shift<'_> {
 
 impl Channel {
     fn new(rules: Rules) -> Self {
-        Self { chunker: Some(Chunker::new(rules)), samples: 0 }
+        Self { chunker: Some(Chunker::new(rules)), samples: 0, gathered: None }
+    }
+
+    /// Takes a chunk; gives what is gathered, where a window has no room for both. Without a window, gives the chunk.
+    fn gather(&mut self, chunk: Chunk, window: Option<usize>) -> Option<Chunk> {
+        let Some(window) = window else { return Some(chunk) };
+        match &mut self.gathered {
+            Some(gathered) if gathered.samples.len() + chunk.samples.len() <= window => {
+                gathered.join(chunk);
+                None
+            }
+            gathered => gathered.replace(chunk),
+        }
     }
 
     /// The chunks that some blocks complete.
@@ -332,9 +389,36 @@ impl Channel {
     }
 }
 
+/// A language is found out from what is heard in so many seconds from the first word on.
+const DETECT_FROM_S: usize = 30;
+/// Once all channels are so many seconds further than the first word, no chunk that begins in those seconds is still under
+/// way: a chunk has at most 30 s, and ends at most 3 s after it.
+const DETECT_AFTER_S: usize = 70;
+/// Chunks that are enough to tell.
+const DETECT_CHUNKS: usize = 4;
+
 impl Call {
-    fn new(id: &str, model: usize, language: Arc<str>) -> Self {
-        Self { id: id.into(), model, language, channels: BTreeMap::new() }
+    fn new(id: &str, model: usize, language: Option<Arc<str>>) -> Self {
+        let held = language.is_none().then(Vec::new);
+        Self { id: id.into(), model, language, held, channels: BTreeMap::new() }
+    }
+
+    /// Takes a channel's chunks; gives those that may be recognized, and those by which the language is to be found out
+    /// before. Which these are depends on the call alone.
+    fn ready(&mut self, number: i32, chunks: Vec<Chunk>) -> (Vec<(i32, Chunk)>, Option<Vec<Chunk>>) {
+        let chunks = chunks.into_iter().map(|chunk| (number, chunk));
+        let Some(held) = &mut self.held else { return (chunks.collect(), None) };
+        held.extend(chunks);
+        let first = held.iter().map(|(_, chunk)| chunk.start).min();
+        let open = self.channels.values().filter(|channel| channel.chunker.is_some());
+        let heard = open.map(|channel| channel.samples as usize).min();
+        let enough = |first: usize| heard.is_none_or(|heard| heard >= first + DETECT_AFTER_S * SAMPLE_RATE);
+        let Some(first) = first.filter(|first| enough(*first)) else { return (Vec::new(), None) };
+        let mut held = self.held.take().unwrap_or_default();
+        held.sort_by_key(|(number, chunk)| (chunk.start, *number));
+        let early = held.iter().take_while(|(_, chunk)| chunk.start < first + DETECT_FROM_S * SAMPLE_RATE);
+        let detect = early.take(DETECT_CHUNKS).map(|(_, chunk)| chunk.clone()).collect();
+        (held, Some(detect))
     }
 
     /// What is wrong with a call whose sound ended before its channels did.
@@ -351,11 +435,21 @@ fn choose(
     models: &[EngineSpec],
     call: &str,
     language: Option<&str>,
-) -> Result<(usize, Arc<str>), CallFailure> {
+) -> Result<(usize, Option<Arc<str>>), CallFailure> {
     let tag = language.unwrap_or(&config.language);
+    if tag == AUTO {
+        let detects = |model: &EngineSpec| model.engine == inference::Engine::Whisper && model.languages.len() > 1;
+        return models.iter().position(detects).map(|at| (at, None)).ok_or_else(|| {
+            let message = format!(
+                "call {call}: no model of this pipeline finds out a language; name the language in the call list or in \
+                 [transcribe] language, or add a model that does to [transcribe] models, such as whisper-base-candle"
+            );
+            CallFailure::new(call, FailureKind::Model, message)
+        });
+    }
     let primary = tag.split(['-', '_']).next().unwrap_or(tag).to_ascii_lowercase();
     if let Some(at) = models.iter().position(|model| model.speaks(&primary)) {
-        return Ok((at, primary.into()));
+        return Ok((at, Some(primary.into())));
     }
     let known: Vec<String> = models.iter().map(|m| format!("{} ({})", m.model.name, m.languages.join(", "))).collect();
     let known = if known.is_empty() { "none".into() } else { known.join(", ") };
@@ -369,6 +463,7 @@ fn choose(
 fn engine_name(spec: &EngineSpec) -> &'static str {
     match spec.engine {
         inference::Engine::Moonshine => "moonshine",
+        inference::Engine::Whisper => "whisper",
         inference::Engine::WhisperCpp => "whisper_cpp",
     }
 }
@@ -547,8 +642,9 @@ mod tests {
         };
         let models = vec![spec("small", &["en"]), spec("large", &["en", "de", "yue"])];
         let config = TranscribeConfig::default();
-        let chosen =
-            |language| choose(&config, &models, "7", language).map(|(at, language)| (at, language.to_string()));
+        let chosen = |language| {
+            choose(&config, &models, "7", language).map(|(at, language)| (at, language.unwrap().to_string()))
+        };
         assert_eq!(chosen(None), Ok((0, "en".into())));
         assert_eq!(chosen(Some("EN-us")), Ok((0, "en".into())));
         assert_eq!(chosen(Some("de_AT")), Ok((1, "de".into())));

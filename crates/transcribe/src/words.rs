@@ -7,12 +7,12 @@ use std::ops::Range;
 /// A word lasts at least this long: the step of whisper.cpp's clock, half of Moonshine's.
 const SHORTEST_MS: i64 = 10;
 
-/// Groups tokens at leading spaces, and places the words in the channel.
+/// Groups tokens at leading spaces, and places the words in the chunk.
 ///
-/// `start_ms` is where the chunk begins and `length_ms` how long it is: no word lies outside of it. Words stand in order and
-/// do not overlap. `spans` says where in the chunk somebody speaks, in ms: aligners stretch a word over the pause beside
+/// Times count from the chunk's start; `length_ms` is how long it is: no word lies outside of it. Words stand in order and do
+/// not overlap. `spans` says where in the chunk somebody speaks, in ms: aligners stretch a word over the pause beside
 /// it, so a word is cut back to the speech that it touches most.
-pub(crate) fn words(tokens: &[Token], start_ms: i64, length_ms: i64, spans: &[Range<i64>]) -> Vec<Word> {
+pub(crate) fn words(tokens: &[Token], length_ms: i64, spans: &[Range<i64>]) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     for group in groups(tokens) {
         let text = group.iter().map(|t| t.text.as_str()).collect::<String>().trim().to_owned();
@@ -27,10 +27,6 @@ pub(crate) fn words(tokens: &[Token], start_ms: i64, length_ms: i64, spans: &[Ra
         words.push(Word { text, start_ms: spoken.start, end_ms: spoken.end, probability });
     }
     in_order(&mut words, length_ms);
-    for word in &mut words {
-        word.start_ms += start_ms;
-        word.end_ms += start_ms;
-    }
     words
 }
 
@@ -99,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn tokens_join_at_leading_spaces_and_move_to_the_channel() {
+    fn tokens_join_at_leading_spaces() {
         let tokens = [token(" I", 0.1, 0.2), token("'ll", 0.2, 0.3), token(" send", 0.3, 0.7), token(".", 0.7, 0.7)];
-        let words = words(&tokens, 60_000, 1000, &[]);
-        assert_eq!(times(&words), [("I'll", 60_100, 60_300), ("send.", 60_300, 60_700)]);
+        let words = words(&tokens, 1000, &[]);
+        assert_eq!(times(&words), [("I'll", 100, 300), ("send.", 300, 700)]);
         assert_eq!(words[0].probability, 0.607);
         assert_eq!(text(&tokens), "I'll send.");
     }
@@ -110,21 +106,21 @@ mod tests {
     #[test]
     fn a_word_is_cut_back_to_its_speech() {
         let tokens = [token(" Well", 0.2, 3.0), token(" no", 3.0, 3.4)];
-        let words = words(&tokens, 0, 4000, &[150..640, 2950..3500]);
+        let words = words(&tokens, 4000, &[150..640, 2950..3500]);
         assert_eq!(times(&words), [("Well", 200, 640), ("no", 3000, 3400)]);
     }
 
     #[test]
     fn a_script_without_spaces_has_a_word_a_token() {
         let tokens = [token("你好", 0.0, 0.4), token("世界", 0.4, 0.8), token("。", 0.8, 0.8)];
-        assert_eq!(words(&tokens, 0, 1000, &[]).len(), 2);
+        assert_eq!(words(&tokens, 1000, &[]).len(), 2);
         assert_eq!(text(&tokens), "你好世界。");
     }
 
     #[test]
     fn tokens_of_nothing_are_no_words() {
-        assert_eq!(words(&[token("", 0.0, 0.1), token(" ", 0.1, 0.2)], 0, 1000, &[]), []);
-        assert_eq!(words(&[], 0, 0, &[]), []);
+        assert_eq!(words(&[token("", 0.0, 0.1), token(" ", 0.1, 0.2)], 1000, &[]), []);
+        assert_eq!(words(&[], 0, &[]), []);
     }
 
     proptest! {
@@ -134,10 +130,10 @@ mod tests {
             length in 1000i64..30_000,
         ) {
             let tokens: Vec<Token> = times.iter().map(|&(start, end)| token(" word", start, end)).collect();
-            let words = words(&tokens, 500, length, &[100..300, 400..900]);
+            let words = words(&tokens, length, &[100..300, 400..900]);
             prop_assert_eq!(words.len(), tokens.len());
             for word in &words {
-                prop_assert!(500 <= word.start_ms && word.start_ms < word.end_ms && word.end_ms <= 500 + length);
+                prop_assert!(0 <= word.start_ms && word.start_ms < word.end_ms && word.end_ms <= length);
             }
             prop_assert!(words.windows(2).all(|pair| pair[0].end_ms <= pair[1].start_ms));
         }

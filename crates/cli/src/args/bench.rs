@@ -2,6 +2,7 @@
 
 use super::How;
 use clap::{Args, Subcommand, ValueEnum};
+use pipeline::{DeviceChoice, Precision};
 use std::path::PathBuf;
 
 /// Measure speed
@@ -29,7 +30,7 @@ pub enum BenchWhat {
     after_help = "Example:\n  nightcall bench whisper --weights ggml-tiny.en.bin --engine whisper_cpp --tokens 60 --json"
 )]
 pub struct BenchWhisper {
-    /// The weights: a ggml file, or a folder with one
+    /// The weights: for candle a folder with config.json and model.safetensors, for whisper_cpp a ggml file or a folder with one
     #[arg(long, value_name = "PATH")]
     pub weights: PathBuf,
     /// The engine
@@ -41,6 +42,12 @@ pub struct BenchWhisper {
     /// Windows at a time [default: what fits the cores]
     #[arg(long, value_name = "B", value_parser = clap::value_parser!(u16).range(1..))]
     pub batch: Option<u16>,
+    /// For candle: where it runs: auto, cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceChoice,
+    /// For candle: how exactly it multiplies
+    #[arg(long, value_enum, default_value = "int8")]
+    pub precision: BenchPrecision,
     /// Greedy tokens to decode after each window, whatever they are
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     pub tokens: u16,
@@ -52,10 +59,36 @@ pub struct BenchWhisper {
     pub jobs: Option<u16>,
 }
 
+/// In how many bits linear layers multiply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchPrecision {
+    /// As the weights are
+    F32,
+    /// Half precision, on a graphics card
+    F16,
+    /// The same with the range of f32
+    Bf16,
+    /// 8 bits, on the processor
+    Int8,
+}
+
+impl From<BenchPrecision> for Precision {
+    fn from(precision: BenchPrecision) -> Self {
+        match precision {
+            BenchPrecision::F32 => Self::F32,
+            BenchPrecision::F16 => Self::F16,
+            BenchPrecision::Bf16 => Self::Bf16,
+            BenchPrecision::Int8 => Self::Int8,
+        }
+    }
+}
+
 /// Engines that run Whisper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum WhisperEngine {
+    /// Our own inference core
+    Candle,
     /// whisper.cpp
     WhisperCpp,
 }

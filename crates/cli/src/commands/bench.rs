@@ -22,6 +22,10 @@ fn whisper(args: &BenchWhisper) -> Result<Outcome> {
     threads_of(args.jobs)?;
     let (windows, batch, tokens) = (usize::from(args.windows), args.batch.map(usize::from), usize::from(args.tokens));
     let (engine, times) = match args.engine {
+        WhisperEngine::Candle => {
+            let device = pipeline::open_device(args.device)?;
+            ("candle", pipeline::bench_whisper(&args.weights, windows, batch, tokens, &device, args.precision.into())?)
+        }
         WhisperEngine::WhisperCpp => {
             ("whisper_cpp", pipeline::bench_whisper_cpp(&args.weights, windows, batch, tokens)?)
         }

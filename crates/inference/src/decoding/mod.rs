@@ -295,7 +295,7 @@ pub(crate) fn decode_batch<M: Decoder>(
 ) -> Result<Vec<(usize, Decoded)>> {
     let Some(capacity) = tasks.iter().map(Row::capacity).max() else { return Ok(Vec::new()) };
     let state = if model.heads().host {
-        let mut state = model.heads().start_empty(model.layers());
+        let mut state = Heads::start_empty(model.layers());
         for task in &tasks {
             add_row(model, &mut state, task)?;
         }
@@ -332,7 +332,7 @@ pub(crate) fn decode_lanes<M: Decoder>(
 ) -> Result<Vec<(usize, Decoded)>> {
     let next = AtomicUsize::new(0);
     let lane = |_| {
-        let mut lane = Batch::new(model, rules, wanted, model.heads().start_empty(model.layers()));
+        let mut lane = Batch::new(model, rules, wanted, Heads::start_empty(model.layers()));
         loop {
             while lane.rows.len() < rows {
                 let at = next.fetch_add(1, Ordering::Relaxed);
@@ -366,7 +366,7 @@ fn start_row<M: Decoder>(model: &M, frames: &Tensor, capacity: usize) -> Result<
     let (heads, length) = (model.heads(), frames.dims()[0]);
     let heard = |layer| model.heard(layer, frames);
     if heads.host {
-        let mut state = heads.start_empty(model.layers());
+        let mut state = Heads::start_empty(model.layers());
         heads.add_row(&mut state, length, capacity, heard)?;
         return Ok(state);
     }

@@ -116,7 +116,7 @@ impl Timestamps {
         }
         if let Some(newest) = said.iter().rev().find(|token| **token >= self.begin) {
             // The second of a pair may stand for the same time, the first of the next may too.
-            let from = *newest as usize + usize::from(!(last && !before));
+            let from = *newest as usize + usize::from(!last || before);
             logits[begin..from.max(begin)].fill(f32::NEG_INFINITY);
         }
         if said.is_empty() {

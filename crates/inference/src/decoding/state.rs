@@ -70,7 +70,7 @@ impl Heads {
     }
 
     /// A batch without rows, on the processor: rows join it with [`Self::add_row`], whenever there is room.
-    pub fn start_empty(&self, layers: usize) -> State {
+    pub fn start_empty(layers: usize) -> State {
         let layer = |_| LayerState::Host { past: Vec::new(), heard: Vec::new() };
         State { steps: Vec::new(), lengths: Vec::new(), layers: (0..layers).map(layer).collect(), mask: None }
     }
@@ -165,7 +165,9 @@ impl Heads {
                     let (row, head) = (&joined[i / heads * 3 * width..], i % heads * size);
                     let mut turned = [&row[head..][..size], &row[width + head..][..size]].map(<[f32]>::to_vec);
                     if let Some(angles) = angles {
-                        turned.iter_mut().for_each(|turned| angles.turn(i / heads, turned));
+                        for turned in &mut turned {
+                            angles.turn(i / heads, turned);
+                        }
                     }
                     let step = steps[i / heads];
                     past.set(step, &turned[1], &row[2 * width + head..][..size]);

@@ -10,9 +10,20 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("models/all-minilm-l6-v2.toml", include_str!("../../../../models/all-minilm-l6-v2.toml")),
     ("models/moonshine-tiny-en.toml", include_str!("../../../../models/moonshine-tiny-en.toml")),
     ("models/whisper-base.toml", include_str!("../../../../models/whisper-base.toml")),
+    ("models/whisper-base-candle.toml", include_str!("../../../../models/whisper-base-candle.toml")),
     ("models/whisper-base-en.toml", include_str!("../../../../models/whisper-base-en.toml")),
+    ("models/whisper-base-en-candle.toml", include_str!("../../../../models/whisper-base-en-candle.toml")),
+    ("models/whisper-large-v3-candle.toml", include_str!("../../../../models/whisper-large-v3-candle.toml")),
+    (
+        "models/whisper-large-v3-turbo-candle.toml",
+        include_str!("../../../../models/whisper-large-v3-turbo-candle.toml"),
+    ),
+    ("models/whisper-small-candle.toml", include_str!("../../../../models/whisper-small-candle.toml")),
+    ("models/whisper-small-en-candle.toml", include_str!("../../../../models/whisper-small-en-candle.toml")),
     ("models/whisper-tiny.toml", include_str!("../../../../models/whisper-tiny.toml")),
+    ("models/whisper-tiny-candle.toml", include_str!("../../../../models/whisper-tiny-candle.toml")),
     ("models/whisper-tiny-en.toml", include_str!("../../../../models/whisper-tiny-en.toml")),
+    ("models/whisper-tiny-en-candle.toml", include_str!("../../../../models/whisper-tiny-en-candle.toml")),
 ];
 
 /// A model: what it does, under which licence, and the sources that have it.
@@ -54,6 +65,8 @@ pub enum Task {
 pub enum Engine {
     /// Our Moonshine: model.safetensors, config.json, tokenizer.json.
     Moonshine,
+    /// Our Whisper: model.safetensors, config.json, generation_config.json, tokenizer.json.
+    Whisper,
     /// whisper.cpp: one ggml file.
     WhisperCpp,
 }
@@ -224,6 +237,7 @@ impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Moonshine => "moonshine",
+            Self::Whisper => "whisper",
             Self::WhisperCpp => "whisper_cpp",
         })
     }

@@ -69,7 +69,7 @@ pub struct WhisperWindow<'a> {
 /// What [`Whisper::time`] measured, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WhisperTimes {
-    /// From features to frames, all windows together.
+    /// From features to frames, all windows of the batch together.
     pub encode_s: f64,
     /// From frames to tokens.
     pub decode_s: f64,
@@ -195,42 +195,44 @@ impl Whisper {
         Ok((vocabulary.languages()[best].clone(), sums[best] / windows.len() as f32))
     }
 
-    /// How long it takes to encode windows of noise and to decode a forced number of tokens after each, `batch` windows at a
-    /// time; features are made before the clock starts.
-    pub fn time(&self, windows: usize, batch: usize, tokens: usize) -> Result<WhisperTimes, InferenceError> {
-        let rules = Rules { forced: true, no_speech: None, suppressed: Vec::new(), ..self.rules.clone() };
-        let mut times = WhisperTimes { encode_s: 0.0, decode_s: 0.0 };
-        let features: Vec<Vec<f32>> = (0..batch.max(1)).map(|seed| self.noise(seed as u32)).collect();
-        let mut left = windows;
-        while left > 0 {
-            let count = left.min(batch.max(1));
-            left -= count;
-            let began = Instant::now();
-            let encode = |features: &[Vec<f32>]| self.encoder.forward(features.to_vec());
-            let frames: Vec<Tensor> = if self.lanes {
-                let encoded = features[..count].par_iter().map(|one| encode(std::slice::from_ref(one)));
-                encoded.collect::<Result<Vec<_>, _>>()?.concat()
-            } else {
-                encode(&features[..count])?
-            };
-            self.finish_work()?;
-            let middle = Instant::now();
-            let task = |window: usize| {
-                let prompt = vec![self.description.marks.start, self.description.marks.no_timestamps];
-                let frames = frames[window].clone();
-                Ok(Task { window, frames, spoken: 0, prompt, begin: 0, cap: tokens, sampling: None })
-            };
-            if self.lanes {
-                decode_lanes(&self.decoder, count, self.lane_rows(), task, &rules, &[])?;
-            } else {
-                let tasks = (0..count).map(task).collect::<candle_core::Result<_>>()?;
-                decode_batch(&self.decoder, tasks, &rules, &[])?;
-            }
-            self.finish_work()?;
-            times.encode_s += (middle - began).as_secs_f64();
-            times.decode_s += middle.elapsed().as_secs_f64();
+    /// Windows that are worked on together where nobody says how many.
+    pub fn usual_batch(&self) -> usize {
+        if self.lanes { self.lane_rows() * rayon::current_num_threads() } else { self.batch_rows() }
+    }
+
+    /// How long it takes to encode a batch of windows of noise and to decode a forced number of tokens after each; features
+    /// are made before the clock starts.
+    pub fn time(&self, batch: usize, tokens: usize) -> Result<WhisperTimes, InferenceError> {
+        let most = self.description.config.max_target_positions - 3;
+        if batch == 0 || tokens > most {
+            let asked =
+                format!("{batch} windows and {tokens} tokens cannot be timed; ask for a window and {most} tokens");
+            return Err(InferenceError::BadRequest(asked));
         }
-        Ok(times)
+        let rules = Rules { forced: true, no_speech: None, suppressed: Vec::new(), ..self.rules.clone() };
+        let features: Vec<Vec<f32>> = (0..batch).map(|seed| self.noise(seed as u32)).collect();
+        let began = Instant::now();
+        let frames: Vec<Tensor> = if self.lanes {
+            let encoded = features.into_par_iter().map(|one| self.encoder.forward(vec![one]));
+            encoded.collect::<Result<Vec<_>, _>>()?.concat()
+        } else {
+            self.encoder.forward(features)?
+        };
+        self.finish_work()?;
+        let middle = Instant::now();
+        let task = |window: usize| {
+            let prompt = vec![self.description.marks.start, self.description.marks.no_timestamps];
+            let frames = frames[window].clone();
+            Ok(Task { window, frames, spoken: 0, prompt, begin: 0, cap: tokens, sampling: None })
+        };
+        if self.lanes {
+            decode_lanes(&self.decoder, batch, self.lane_rows(), task, &rules, &[])?;
+        } else {
+            let tasks = (0..batch).map(task).collect::<candle_core::Result<_>>()?;
+            decode_batch(&self.decoder, tasks, &rules, &[])?;
+        }
+        self.finish_work()?;
+        Ok(WhisperTimes { encode_s: (middle - began).as_secs_f64(), decode_s: middle.elapsed().as_secs_f64() })
     }
 
     /// Waits for a graphics card.

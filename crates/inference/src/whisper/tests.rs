@@ -196,8 +196,10 @@ fn what_cannot_be_heard_is_refused_by_number() {
 #[test]
 fn a_bench_decodes_what_it_is_told_to() {
     for model in [model(Precision::Int8), card(DType::F32)] {
-        let times = model.time(3, 2, 10).unwrap();
+        let times = model.time(3, 10).unwrap();
         assert!(times.encode_s > 0.0 && times.decode_s > 0.0);
+        assert!(model.usual_batch() > 0);
+        assert!(model.time(1, 46).unwrap_err().to_string().contains("45 tokens"));
     }
 }
 

@@ -1,15 +1,20 @@
-//! What recognizes: one trait, two engines.
+//! What recognizes: one trait, three engines.
 
 mod moonshine;
+mod whisper;
 mod whisper_cpp;
 
 pub(crate) use moonshine::MoonshineEngine;
+pub(crate) use whisper::WhisperEngine;
 pub(crate) use whisper_cpp::{
     THREADS_A_WORKER as WHISPER_CPP_THREADS, WhisperCppEngine, weights as whisper_cpp_weights,
 };
 
-use crate::{EngineSpec, TranscribeError};
-use inference::{Device, Engine as EngineKind, Precision};
+use crate::{EngineSpec, TranscribeConfig, TranscribeError};
+use inference::{Device, Engine as EngineKind, Recognized, RecognizedToken};
+
+/// The language of a call that nobody has named, to be found out.
+pub(crate) const AUTO: &str = "auto";
 
 /// A stretch of speech to recognize.
 #[derive(Clone, Copy)]
@@ -57,6 +62,18 @@ pub(crate) trait Engine: Send {
     /// Whether windows are taken one by one inside, each on a core: then a batch may hold any number of any lengths, and
     /// none changes a bit of another's result.
     fn one_by_one(&self) -> bool;
+
+    /// The samples that a window always costs, however few of them are speech.
+    fn window(&self) -> Option<usize> {
+        None
+    }
+
+    /// The language of some windows of one call.
+    fn detect(&mut self, windows: &[&[f32]]) -> Result<String, TranscribeError> {
+        let _ = windows;
+        Err(TranscribeError::Language { language: AUTO.to_owned() })
+    }
+
     /// Recognizes windows as one batch; results stand in their order, and do not depend on the number of threads.
     fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError>;
 }
@@ -65,10 +82,23 @@ pub(crate) trait Engine: Send {
 pub(crate) fn load(
     spec: &EngineSpec,
     device: &Device,
-    precision: Precision,
+    config: &TranscribeConfig,
 ) -> Result<Box<dyn Engine>, TranscribeError> {
     Ok(match spec.engine {
-        EngineKind::Moonshine => Box::new(MoonshineEngine::load(&spec.folder, device, precision)?),
+        EngineKind::Moonshine => Box::new(MoonshineEngine::load(&spec.folder, device, config.precision)?),
+        EngineKind::Whisper => Box::new(WhisperEngine::load(&spec.folder, device, config)?),
         EngineKind::WhisperCpp => Box::new(WhisperCppEngine::load(&spec.folder, &spec.languages)?),
     })
+}
+
+impl From<Recognized> for Recognition {
+    fn from(heard: Recognized) -> Self {
+        let token = |t: RecognizedToken| Token { text: t.text, logprob: t.logprob, start_s: t.start_s, end_s: t.end_s };
+        Self {
+            tokens: heard.tokens.into_iter().map(token).collect(),
+            avg_logprob: heard.avg_logprob,
+            truncated: heard.truncated,
+            no_speech_prob: heard.no_speech_prob,
+        }
+    }
 }

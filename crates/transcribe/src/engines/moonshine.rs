@@ -1,8 +1,8 @@
 //! Moonshine, by our own inference core.
 
-use super::{Engine, Recognition, Token, Window};
+use super::{Engine, Recognition, Window};
 use crate::TranscribeError;
-use inference::{Device, Moonshine, Precision, Recognized, RecognizedToken};
+use inference::{Device, Moonshine, Precision};
 use std::{borrow::Cow, path::Path};
 
 /// One language, windows of any length, batches.
@@ -26,7 +26,7 @@ impl Engine for MoonshineEngine {
     fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
         let windows: Vec<Cow<'_, [f32]>> = windows.iter().map(|w| long_enough(w.samples)).collect();
         let windows: Vec<&[f32]> = windows.iter().map(AsRef::as_ref).collect();
-        Ok(self.model.recognize(&windows)?.into_iter().map(recognition).collect())
+        Ok(self.model.recognize(&windows)?.into_iter().map(Recognition::from).collect())
     }
 }
 
@@ -38,14 +38,4 @@ fn long_enough(samples: &[f32]) -> Cow<'_, [f32]> {
     let mut longer = samples.to_vec();
     longer.resize(Moonshine::MIN_SAMPLES, 0.0);
     Cow::Owned(longer)
-}
-
-fn recognition(heard: Recognized) -> Recognition {
-    let token = |t: RecognizedToken| Token { text: t.text, logprob: t.logprob, start_s: t.start_s, end_s: t.end_s };
-    Recognition {
-        tokens: heard.tokens.into_iter().map(token).collect(),
-        avg_logprob: heard.avg_logprob,
-        truncated: heard.truncated,
-        no_speech_prob: None,
-    }
 }

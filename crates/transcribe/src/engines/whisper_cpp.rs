@@ -6,6 +6,7 @@
 
 use super::{Engine, Recognition, Token, Window};
 use crate::TranscribeError;
+use inference::whole_characters;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -174,18 +175,6 @@ fn read(context: &WhisperContext, state: &WhisperState, cap: usize) -> Result<Re
     Ok(Recognition { tokens, avg_logprob, truncated: count >= cap, no_speech_prob: Some(no_speech) })
 }
 
-/// Takes the whole characters off the front; what is left may be the beginning of one.
-fn whole_characters(bytes: &mut Vec<u8>) -> String {
-    let end = match std::str::from_utf8(bytes) {
-        Err(e) if e.error_len().is_none() => e.valid_up_to(),
-        Ok(_) | Err(_) => bytes.len(),
-    };
-    let rest = bytes.split_off(end);
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    *bytes = rest;
-    text
-}
-
 impl From<WhisperError> for TranscribeError {
     fn from(source: WhisperError) -> Self {
         Self::Whisper(source)
@@ -260,16 +249,5 @@ mod tests {
         let path = weights(folder.path()).unwrap();
         let error = WhisperCppEngine::with_workers(&path, &["tlh".into()], 1, 1).map(drop).unwrap_err().to_string();
         assert!(error.contains("\"tlh\""), "{error}");
-    }
-
-    #[test]
-    fn a_character_cut_in_two_comes_whole() {
-        let mut bytes = vec![b' ', 0xC3];
-        assert_eq!(whole_characters(&mut bytes), " ");
-        bytes.push(0xA9);
-        assert_eq!(whole_characters(&mut bytes), "é");
-        bytes.extend([0xFF, b'a']);
-        assert_eq!(whole_characters(&mut bytes), "\u{FFFD}a");
-        assert!(bytes.is_empty());
     }
 }
