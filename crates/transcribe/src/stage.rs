@@ -632,6 +632,75 @@ mod tests {
         assert_eq!(short, "call 7: the sound of channel 1 ends without its last block");
     }
 
+    /// Takes windows of 30 s, hears a word a second, speaks German, and notes what it was asked.
+    struct Wide(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+    impl Engine for Wide {
+        fn one_by_one(&self) -> bool {
+            true
+        }
+
+        fn window(&self) -> Option<usize> {
+            Some(30 * SAMPLE_RATE)
+        }
+
+        fn detect(&mut self, windows: &[&[f32]]) -> Result<String, TranscribeError> {
+            self.0.lock().unwrap().push(format!("detect {}", windows.len()));
+            Ok("de".into())
+        }
+
+        fn recognize(&mut self, windows: &[Window<'_>]) -> Result<Vec<Recognition>, TranscribeError> {
+            let hear = |w: &Window<'_>| {
+                assert_eq!(w.language, "de");
+                self.0.lock().unwrap().push(format!("hear {:.0}", w.seconds()));
+                let token =
+                    |s| Token { text: format!(" word{s}"), logprob: -0.2, start_s: s as f32, end_s: s as f32 + 0.9 };
+                Recognition { tokens: (0..w.seconds() as usize).map(token).collect(), ..Recognition::default() }
+            };
+            Ok(windows.iter().map(hear).collect())
+        }
+    }
+
+    #[test]
+    fn a_window_is_filled_with_speech_and_its_words_keep_their_times() {
+        let asked = std::sync::Arc::default();
+        let spec = EngineSpec {
+            engine: inference::Engine::Whisper,
+            model: ModelId { name: "wide".into(), sha256: "00".into() },
+            folder: PathBuf::new(),
+            languages: vec!["en".into(), "de".into()],
+        };
+        let config = TranscribeConfig { language: "auto".into(), ..TranscribeConfig::default() };
+        let mut stage = Transcribe::with_engines(config, vec![spec], vec![Box::new(Wide(Arc::clone(&asked)))]).unwrap();
+        // Ten seconds of speech, fifty of silence, three times, on both channels of two calls.
+        let minute = [ggml::voice(10), vec![0.0; 50 * SAMPLE_RATE]].concat();
+        let sound = [minute.clone(), minute.clone(), minute].concat();
+        let mut hear = |size: usize| {
+            let mut items = Vec::new();
+            for call in ["a", "b"] {
+                let channels = [0, 1].map(|channel| blocks(call, channel, &sound, size));
+                let [one, other] = channels;
+                items.extend(one.into_iter().zip(other).flat_map(|(one, other)| [item(one), item(other)]));
+            }
+            let mut kept = Kept::default();
+            stage.run(&mut items.into_iter(), &mut kept).unwrap();
+            assert!(kept.failures.is_empty());
+            (kept.rows, std::mem::take(&mut *asked.lock().unwrap()))
+        };
+        let (rows, asked) = hear(160_000);
+        assert_eq!(asked.iter().filter(|asked| *asked == "detect 2").count(), 2, "{asked:?}");
+        // Three chunks of about eleven seconds are a window of two and a window of one.
+        assert_eq!(asked.iter().filter(|asked| asked.starts_with("hear ")).count(), 8, "{asked:?}");
+        assert_eq!(rows.len(), 8);
+        for word in rows.iter().flat_map(|row| &row.words) {
+            let within = word.start_ms % 60_000;
+            assert!(within < 11_000 && word.start_ms < word.end_ms, "{word:?}");
+        }
+        assert!(rows.iter().any(|row| row.start_ms < 11_000 && row.end_ms > 60_000));
+        assert!(rows.iter().all(|row| row.language.as_deref() == Some("de")));
+        assert_eq!(hear(48_000).0, rows, "blocks of another size");
+    }
+
     #[test]
     fn the_first_model_that_speaks_the_language_is_taken() {
         let spec = |name: &str, languages: &[&str]| EngineSpec {
@@ -649,6 +718,7 @@ mod tests {
         assert_eq!(chosen(Some("EN-us")), Ok((0, "en".into())));
         assert_eq!(chosen(Some("de_AT")), Ok((1, "de".into())));
         assert_eq!(chosen(Some("yue-Hant-HK")), Ok((1, "yue".into())));
+        assert!(chosen(Some("auto")).unwrap_err().message.contains("no model of this pipeline finds out a language"));
         let failure = chosen(Some("fr-CA")).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Model);
         for part in ["call 7", "\"fr-CA\"", "small (en)", "large (en, de, yue)", "nightcall models pull whisper-tiny"] {

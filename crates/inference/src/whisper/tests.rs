@@ -185,7 +185,7 @@ fn what_cannot_be_heard_is_refused_by_number() {
     let model = model(Precision::F32);
     let message =
         |samples: &[f32], language| model.recognize(&[WhisperWindow { samples, language }]).unwrap_err().to_string();
-    assert!(message(&[0.0; 32_001], "en").contains("window 0 has 32001 samples; Whisper takes at most 32000"));
+    assert!(message(&vec![0.0; 32_001], "en").contains("window 0 has 32001 samples; Whisper takes at most 32000"));
     assert!(message(&[0.0, f32::NAN], "en").contains("sample 1 of window 0 is NaN"));
     assert!(message(&[0.0; 100], "xx").contains("no language `xx`; it has en, de, fr"));
     assert!(model.recognize(&[]).unwrap().is_empty());
