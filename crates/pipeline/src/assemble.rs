@@ -82,7 +82,11 @@ fn setup(e: impl Display) -> PipelineError {
 
 /// How many threads the stages share; 0 for one a core. Once a process.
 pub fn set_threads(count: usize) -> Result<(), PipelineError> {
-    rayon::ThreadPoolBuilder::new().num_threads(count).build_global().map_err(setup)
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(count)
+        .thread_name(|i| format!("lane {i}"))
+        .build_global()
+        .map_err(setup)
 }
 
 /// The devices that this build and machine can run models on.

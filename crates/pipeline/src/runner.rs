@@ -168,8 +168,9 @@ impl<'a> Runner<'a> {
             None if tasks.is_empty() => None,
             None => return Err(PipelineError::Setup("this pipeline has no ingest stage".into())),
         };
-        let threads = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build();
-        let threads = threads.map_err(|e| PipelineError::Setup(e.to_string()))?;
+        let threads =
+            ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).thread_name(|i| format!("text {i}"));
+        let threads = threads.build().map_err(|e| PipelineError::Setup(e.to_string()))?;
         let (store, graph, progress, shards) = (self.store, &self.graph, self.progress, works.len());
         let mut reader = Reader { store, graph, progress, cancel: self.cancel, text, threads, shards };
         let over = Over { cancel: self.cancel, failed: AtomicBool::new(false) };

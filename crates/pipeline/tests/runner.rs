@@ -16,6 +16,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 use store::Store;
 
@@ -363,6 +364,62 @@ fn a_cut_off_run_goes_on_to_the_same_tables() {
     let rest = cut.run(&all, None);
     assert!(!rest.contains(&"ingest a".to_owned()));
     assert_eq!(whole.files(), cut.files());
+}
+
+/// Flow that waits for the next shard to be recognized, which it would in vain were one done after the other.
+struct Patient(Log, Duration);
+
+impl Stage for Patient {
+    fn name(&self) -> StageName {
+        StageName::Flow
+    }
+    fn inputs(&self) -> &'static [Table] {
+        &[Table::Calls, Table::Segments]
+    }
+    fn outputs(&self) -> &'static [Table] {
+        &[Table::CallMetrics]
+    }
+    fn models(&self) -> Vec<ModelId> {
+        vec![]
+    }
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([&b"patient"[..]])
+    }
+    fn run(&mut self, input: &mut dyn Iterator<Item = Item>, _: &mut dyn Sink) -> Result<(), StageError> {
+        let first = Tables::collect(input).by_call::<Call>()?.contains_key("a");
+        let recognized = || self.0.lock().unwrap().iter().any(|line| line == "transcribe c");
+        let began = Instant::now();
+        while first && !recognized() && began.elapsed() < self.1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(recognized());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_shard_is_recognized_while_the_text_of_the_one_before_is_read() {
+    let house = House::new();
+    let mut stages = house.stages();
+    stages[2] = Box::new(Patient(house.log.clone(), Duration::from_secs(60)));
+    let cancel = AtomicBool::new(false);
+    let mut runner = Runner::new(&house.store, stages, &Quiet, &cancel).unwrap();
+    runner.run(calls(&["a", "b", "c"]), RunOptions { shard_size: 2, again: None }).unwrap();
+    assert!(house.errors().is_empty(), "{:?}", house.errors());
+}
+
+#[test]
+fn a_store_that_cannot_be_written_ends_the_run() {
+    let house = House::new();
+    // A file stands where the folder of a table would be.
+    fs::write(house.folder.path().join("segments"), "in the way").unwrap();
+    let cancel = AtomicBool::new(false);
+    let mut runner = Runner::new(&house.store, house.stages(), &Quiet, &cancel).unwrap();
+    let many: Vec<Recording> = (0..40).map(|i| recording(&format!("call {i:02}"))).collect();
+    let error = runner.run(many, RunOptions { shard_size: 1, again: None }).unwrap_err();
+    assert!(error.to_string().contains("segments"), "{error}");
+    let read = house.log.lock().unwrap().iter().filter(|line| line.starts_with("ingest")).count();
+    assert!(read < 40, "every recording was read");
 }
 
 #[test]

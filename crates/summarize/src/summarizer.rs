@@ -11,7 +11,11 @@ use crate::{
 use inference::{InferenceError, SentenceEncoder};
 use rayon::prelude::*;
 use schema::{Word, confidence};
-use std::{ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
 
 /// What is said about a call whose topics are not known is taken in parts of so many words.
 const PART_WORDS: usize = 120;
@@ -95,6 +99,14 @@ struct Prepared {
     drafts: Vec<Draft>,
 }
 
+impl Prepared {
+    /// The texts of targets and drafts, each once: a sentence that stands alone is both.
+    fn texts(&self) -> BTreeSet<&str> {
+        let targets = self.targets.iter().map(|&t| self.sentences[t].text.as_str());
+        targets.chain(self.drafts.iter().map(|d| d.text.as_str())).collect()
+    }
+}
+
 impl Summarizer {
     /// A summarizer that embeds sentences with `encoder`.
     pub fn new(config: SummarizeConfig, encoder: Arc<SentenceEncoder>) -> Self {
@@ -105,20 +117,15 @@ impl Summarizer {
     /// embedded together.
     pub fn summarize(&self, dialogues: &[Dialogue]) -> Result<Vec<Vec<Point>>, InferenceError> {
         let prepared: Vec<Prepared> = dialogues.par_iter().map(|d| self.prepare(d)).collect();
-        let texts: Vec<&str> = prepared
-            .iter()
-            .flat_map(|p| {
-                p.targets.iter().map(|&t| p.sentences[t].text.as_str()).chain(p.drafts.iter().map(|d| d.text.as_str()))
-            })
-            .collect();
+        let texts: Vec<&str> = prepared.iter().flat_map(Prepared::texts).collect();
         let mut vectors = self.encoder.embed(&texts)?.into_iter();
-        let vectors: Vec<Vec<Vec<f32>>> =
-            prepared.iter().map(|p| vectors.by_ref().take(p.targets.len() + p.drafts.len()).collect()).collect();
+        let vectors: Vec<BTreeMap<&str, Vec<f32>>> =
+            prepared.iter().map(|p| p.texts().into_iter().zip(vectors.by_ref()).collect()).collect();
         Ok(dialogues
             .par_iter()
-            .zip(prepared)
+            .zip(&prepared)
             .zip(vectors)
-            .map(|((dialogue, prepared), vectors)| self.points(dialogue, &prepared, vectors))
+            .map(|((dialogue, prepared), vectors)| self.points(dialogue, prepared, &vectors))
             .collect())
     }
 
@@ -143,7 +150,7 @@ impl Summarizer {
         Prepared { sentences: found, targets, drafts }
     }
 
-    fn points(&self, dialogue: &Dialogue, prepared: &Prepared, vectors: Vec<Vec<f32>>) -> Vec<Point> {
+    fn points(&self, dialogue: &Dialogue, prepared: &Prepared, vectors: &BTreeMap<&str, Vec<f32>>) -> Vec<Point> {
         let sentences = &prepared.sentences;
         let all_words = sentences.last().map_or(0, |s| s.before + s.words);
         let part = |s: &Sentence| {
@@ -153,18 +160,20 @@ impl Summarizer {
                 dialogue.topics.iter().position(|t| t.contains(&s.turn)).unwrap_or(dialogue.topics.len())
             }
         };
-        let mut vectors = vectors.into_iter();
+        let vector = |text: &str| vectors.get(text).cloned().unwrap_or_default();
         let targets: Vec<Target> = prepared
             .targets
             .iter()
-            .zip(vectors.by_ref())
-            .map(|(&i, vector)| Target { vector, words: sentences[i].words, part: part(&sentences[i]) })
+            .map(|&i| Target {
+                vector: vector(&sentences[i].text),
+                words: sentences[i].words,
+                part: part(&sentences[i]),
+            })
             .collect();
         let candidates: Vec<Candidate> = prepared
             .drafts
             .iter()
-            .zip(vectors)
-            .map(|(draft, vector)| {
+            .map(|draft| {
                 let (first, last) =
                     (&sentences[draft.sentences[0]], &sentences[draft.sentences[draft.sentences.len() - 1]]);
                 let words = draft.sentences.iter().map(|&i| sentences[i].words).sum();
@@ -173,7 +182,7 @@ impl Summarizer {
                 Candidate {
                     sentences: draft.sentences.clone(),
                     words,
-                    vector,
+                    vector: vector(&draft.text),
                     kind,
                     clarity,
                     information: draft.cues.information,

@@ -16,10 +16,10 @@ use std::{
 /// sorting four by length leaves little padding, and holds twenty minutes of sound at the default batch, 77 MB.
 const BATCHES_HELD: usize = 4;
 
-/// Seconds of sound that are gathered for each core before any is recognized, where an engine takes windows one by one:
-/// enough that the cores' last windows, which leave some of them idle, are few among the rest. As much is gathered while
-/// they are at it: 19 MB a core together.
-const LANE_S: usize = 150;
+/// Seconds of sound that are gathered for each core before any is recognized, where an engine takes windows one by one. A
+/// core with half a dozen windows under way is as fast as one with more (40, 75 and 150 s took the same time on the fixtures),
+/// and what an engine holds of its windows grows with them: for an hour of calls 318, 358 and 450 MB.
+const LANE_S: usize = 40;
 
 /// A chunk in which the engine lost its way is heard again in two parts if it is at least this long, in seconds: a loop
 /// costs the words around it, and most loops do not survive other borders.

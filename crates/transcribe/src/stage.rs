@@ -59,7 +59,8 @@ impl Transcribe {
     ) -> Result<Self, TranscribeError> {
         let rules = config.rules()?;
         let recognizers = engines.into_iter().map(|engine| Recognizer::new(engine, config.batch_s)).collect();
-        let listeners = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build()?;
+        let listeners = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads());
+        let listeners = listeners.thread_name(|i| format!("listener {i}")).build()?;
         Ok(Self { config, rules, models, recognizers, listener: Listener::new(), listeners })
     }
 }
