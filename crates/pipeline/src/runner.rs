@@ -19,7 +19,7 @@ use crate::{
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use schema::{
-    CallFailure, Fingerprint, Item, Recording, SAMPLE_RATE, Sink, Stage, StageError, StageErrorRow, StageName, Table,
+    CallFailure, FailureKind, Fingerprint, Item, Recording, SAMPLE_RATE, Sink, Stage, StageError, StageErrorRow, StageName, Table,
     to_batch,
 };
 use std::{
@@ -216,7 +216,12 @@ impl<'a> Runner<'a> {
             return Ok(Ended::Cancelled);
         }
         let calls: Vec<String> = work.shard.recordings.iter().map(|r| r.call_id.clone()).collect();
-        let commit = commit(self.store, work, &work.shard.absent);
+        let mut commit = commit(self.store, work, &work.shard.absent);
+        // Recordings whose store did not answer are read by the next run: what is written here counts as stale.
+        let stale = BTreeMap::new();
+        if read.failures.iter().any(|f| f.kind == FailureKind::Unavailable) {
+            commit.fingerprints = &stale;
+        }
         if let Err(e) = ingested {
             // What the recognizer heard until then is not the whole shard.
             if let Some(transcribe) = transcribe {
