@@ -30,6 +30,9 @@ fn recording(call_id: &str) -> Recording {
         participants: vec![],
         crm: BTreeMap::new(),
         problem: None,
+        byte_size: None,
+        content_sha256: None,
+        duplicate_of: None,
     }
 }
 
@@ -89,6 +92,9 @@ impl Stage for Ears {
                     crm: r.crm,
                     status: if bad { "failed" } else { "ready" }.into(),
                     status_reason: bad.then(|| "ends early".into()),
+                    source_version: r.source_version,
+                    byte_size: r.byte_size,
+                    duplicate_of: r.duplicate_of,
                 };
                 out.rows(&[call])?;
             }

@@ -101,6 +101,9 @@ pub fn recording(id: &str, path: &Path) -> Recording {
         participants: Vec::new(),
         crm: std::collections::BTreeMap::new(),
         problem: None,
+        byte_size: None,
+        content_sha256: None,
+        duplicate_of: None,
     }
 }
 
