@@ -291,7 +291,8 @@ mod tests {
         let listed = mapping.of_list(&row);
         let wanted = [("recording", "a.wav"), ("agent_name", "Ada"), ("customer_name", "Cora"), ("crm.deal", "7")];
         assert_eq!(listed, cells(&wanted));
-        let crm = cells(&[("AccountName", "Larkfield"), ("Consent", "denied"), ("deal", "8"), ("owner", "Max"), ("id", "1")]);
+        let crm =
+            cells(&[("AccountName", "Larkfield"), ("Consent", "denied"), ("deal", "8"), ("owner", "Max"), ("id", "1")]);
         let joined = mapping.join(&listed, &crm, "id");
         let meaning = Meaning::of(&joined, None);
         let text = |value: &str| Some(value.to_owned());

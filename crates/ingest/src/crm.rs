@@ -32,8 +32,8 @@ impl Crm {
     ) -> Result<Self, IngestError> {
         let table = read_table(path)?;
         problems.extend(table.problems.iter().cloned());
-        let (key, key_in_calls) = keys(&table.columns, list, config)
-            .map_err(|reason| IngestError::List { path: path.to_owned(), reason })?;
+        let (key, key_in_calls) =
+            keys(&table.columns, list, config).map_err(|reason| IngestError::List { path: path.to_owned(), reason })?;
         let mut note = |line, message| problems.push(Problem { file: path.to_owned(), line: Some(line), message });
         let mut lines: HashMap<String, u64> = HashMap::new();
         let mut rows = HashMap::new();

@@ -106,8 +106,7 @@ impl<'a> Sources<'a> {
     /// Finds the recordings of the sources.
     pub fn find(sources: &[String], lists: &[&Path], config: &'a IngestConfig) -> Result<Self, IngestError> {
         let lists = lists.iter().map(|path| identity(&path.to_string_lossy())).collect();
-        let mut all =
-            Self { config, found: BTreeMap::new(), folders: Vec::new(), lists, problems: Vec::new() };
+        let mut all = Self { config, found: BTreeMap::new(), folders: Vec::new(), lists, problems: Vec::new() };
         for source in sources {
             let local = source.strip_prefix("file://").unwrap_or(source);
             let path = Path::new(local);
@@ -157,8 +156,8 @@ impl<'a> Sources<'a> {
         let none = || IngestError::NoSuchSource { pattern: url.to_owned() };
         let wild = url.find(['*', '?', '[']).ok_or_else(none)?;
         let base = url[..wild].rfind('/').filter(|&slash| !url[..slash].ends_with('/')).ok_or_else(none)?;
-        let pattern = glob::Pattern::new(url)
-            .map_err(|source| IngestError::Glob { pattern: url.to_owned(), source })?;
+        let pattern =
+            glob::Pattern::new(url).map_err(|source| IngestError::Glob { pattern: url.to_owned(), source })?;
         let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
         let spelled = spells_ending(url);
         let mut any = false;

@@ -19,8 +19,8 @@ use crate::{
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use schema::{
-    CallFailure, FailureKind, Fingerprint, Item, Recording, SAMPLE_RATE, Sink, Stage, StageError, StageErrorRow, StageName, Table,
-    to_batch,
+    CallFailure, FailureKind, Fingerprint, Item, Recording, SAMPLE_RATE, Sink, Stage, StageError, StageErrorRow,
+    StageName, Table, to_batch,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

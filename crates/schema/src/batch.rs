@@ -2,7 +2,10 @@
 
 use crate::Table;
 use arrow::{
-    array::{RecordBatch, new_null_array}, datatypes::DataType, error::ArrowError};
+    array::{RecordBatch, new_null_array},
+    datatypes::DataType,
+    error::ArrowError,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A row of one table.

@@ -142,8 +142,7 @@ pub fn list(url: &str) -> Result<Vec<Object>, StoreError> {
             Err(e) => Err(e),
         }
     }));
-    let mut objects: Vec<_> =
-        listed.map_err(|e| object_error(url, e))?.iter().map(|meta| place.object(meta)).collect();
+    let mut objects: Vec<_> = listed.map_err(|e| object_error(url, e))?.iter().map(|meta| place.object(meta)).collect();
     objects.sort_by(|a, b| a.url.cmp(&b.url));
     Ok(objects)
 }

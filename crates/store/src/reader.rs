@@ -66,10 +66,7 @@ impl ObjectReader {
         self.trouble.clone()
     }
 
-    fn request(
-        &self,
-        chunk: u64,
-    ) -> impl Future<Output = Result<Bytes, object_store::Error>> + Send + 'static + use<> {
+    fn request(&self, chunk: u64) -> impl Future<Output = Result<Bytes, object_store::Error>> + Send + 'static + use<> {
         let (objects, path, e_tag) = (self.place.objects.clone(), self.place.path.clone(), self.e_tag.clone());
         let range = chunk * CHUNK..self.size.min((chunk + 1) * CHUNK);
         async move { get_range(&objects, &path, range, e_tag.as_deref()).await }

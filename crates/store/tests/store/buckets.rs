@@ -93,7 +93,7 @@ fn a_store_at_azure() {
 /// Google's XML interface is that of S3; the same server answers it.
 #[test]
 fn a_store_at_google() {
-    if through_proxy("buckets::a_store_at_google", "gs", "NIGHTCALL_TEST_S3", 50).is_some() {
+    if through_proxy("buckets::a_store_at_google", "gs", "NIGHTCALL_TEST_S3", 12).is_some() {
         use_store("gs://nightcall/stores/g");
     }
 }

@@ -144,7 +144,8 @@ fn serve(
     let line = head.lines().next().unwrap_or_default().to_owned();
     log.lock().unwrap().push((line.trim_end_matches(" HTTP/1.1").to_owned(), fault));
     if fault == Some(Fault::ServerError) {
-        return client.write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return client
+            .write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
     let answer = forward(server, &head, &body)?;
     let start = answer.windows(4).position(|w| w == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
