@@ -19,12 +19,14 @@ use std::{
     collections::HashMap,
     ops::Range,
     sync::{Arc, LazyLock, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::runtime::{Builder, Runtime};
 
 /// Times that a request is made anew whose answer broke off or came too short; the client's own retries end with its head.
 const RETRIES: u32 = 5;
+/// After this long the client has tried often enough itself.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests of [`find`] under way at once.
 const FINDERS: usize = 32;
 const SCHEMES: [&str; 5] = ["s3", "s3a", "az", "azure", "gs"];
@@ -209,10 +211,10 @@ pub(crate) async fn retried<T, F>(ask: impl Fn() -> F) -> Result<T, object_store
 where
     F: Future<Output = Result<T, object_store::Error>>,
 {
-    let mut attempt = 0;
+    let (began, mut attempt) = (Instant::now(), 0);
     loop {
         match ask().await {
-            Err(object_store::Error::Generic { .. }) if attempt < RETRIES => attempt += 1,
+            Err(object_store::Error::Generic { .. }) if attempt < RETRIES && began.elapsed() < PATIENCE => attempt += 1,
             answer => return answer,
         }
         tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
