@@ -173,6 +173,17 @@ impl Meaning {
         }
         meaning
     }
+
+    /// Takes over who denied consent in another row of the same call: whichever is right, a denial counts.
+    pub fn deny_as(&mut self, other: &Self) {
+        for denied in other.participants.iter().filter(|p| p.consent == "denied") {
+            if self.participants.is_empty() {
+                self.participants.clone_from(&other.participants);
+            }
+            let same = self.participants.iter_mut().find(|p| p.role == denied.role);
+            same.into_iter().for_each(|p| p.consent.clone_from(&denied.consent));
+        }
+    }
 }
 
 /// The agent or the customer of a row.

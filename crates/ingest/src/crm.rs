@@ -18,8 +18,8 @@ pub(crate) struct Crm {
     key: String,
     /// The name of the call list's column that holds the key.
     pub key_in_calls: String,
-    /// Cells by key, their columns without `crm.`.
-    rows: HashMap<String, Cells>,
+    /// Rows by key, their columns without `crm.`; of several with one key the first counts.
+    rows: HashMap<String, Vec<Cells>>,
 }
 
 impl Crm {
@@ -36,7 +36,7 @@ impl Crm {
             keys(&table.columns, list, config).map_err(|reason| IngestError::List { path: path.to_owned(), reason })?;
         let mut note = |line, message| problems.push(Problem { file: path.to_owned(), line: Some(line), message });
         let mut lines: HashMap<String, u64> = HashMap::new();
-        let mut rows = HashMap::new();
+        let mut rows: HashMap<String, Vec<Cells>> = HashMap::new();
         for row in table.rows {
             if let Some(problem) = row.problem {
                 note(row.line, problem);
@@ -48,19 +48,18 @@ impl Crm {
             };
             match lines.get(&value) {
                 Some(first) => note(row.line, format!("{key} {value:?} is that of line {first}; left out")),
-                None => {
-                    lines.insert(value.clone(), row.line);
-                    rows.insert(value, row.cells.into_iter().map(|(c, v)| (bare(&c).to_owned(), v)).collect());
-                }
+                None => drop(lines.insert(value.clone(), row.line)),
             }
+            let cells = row.cells.into_iter().map(|(column, cell)| (bare(&column).to_owned(), cell)).collect();
+            rows.entry(value).or_default().push(cells);
         }
         let (key, key_in_calls) = (key.to_owned(), key_in_calls.to_owned());
         Ok(Self { file: path.to_owned(), columns: table.columns, key, key_in_calls, rows })
     }
 
-    /// The row with this key.
-    pub fn row(&self, value: &str) -> Option<&Cells> {
-        self.rows.get(value)
+    /// The rows with this key. All but the first are left out, but for a denied consent.
+    pub fn rows(&self, value: &str) -> &[Cells] {
+        self.rows.get(value).map_or(&[], Vec::as_slice)
     }
 
     /// The column that is the key, `crm.` taken off.

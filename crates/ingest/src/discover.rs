@@ -125,20 +125,12 @@ struct Joiner<'a> {
 impl Joiner<'_> {
     fn finish(&self, draft: Draft, problems: &mut Vec<Problem>) -> Recording {
         let Draft { found, rows, call_id, mut problem } = draft;
-        let zone = self.config.time_zone.as_deref();
-        let mut meaning = match rows.first() {
-            None => Meaning::of(&self.joined(None, &call_id, problems), zone),
-            Some(row) => self.read(row, &call_id, problems),
-        };
+        let mut meaning = self.read(rows.first().copied(), &call_id, problems);
         if let Some(wrong) = meaning.problem.take() {
             problem.get_or_insert_with(|| rows.first().map_or(wrong.clone(), |row| at(self.list, row, &wrong)));
         }
         for row in rows.iter().skip(1) {
-            let other = self.read(row, &call_id, problems);
-            for denied in other.participants.iter().filter(|p| p.consent == "denied") {
-                let same = meaning.participants.iter_mut().find(|p| p.role == denied.role);
-                same.into_iter().for_each(|p| p.consent.clone_from(&denied.consent));
-            }
+            meaning.deny_as(&self.read(Some(row), &call_id, problems));
         }
         Recording {
             call_id,
@@ -157,31 +149,36 @@ impl Joiner<'_> {
     }
 
     /// What a row of the list means, with its CRM row; what is wrong with it is noted.
-    fn read(&self, row: &ListRow, call_id: &str, problems: &mut Vec<Problem>) -> Meaning {
-        let meaning = Meaning::of(&self.joined(Some(row), call_id, problems), self.config.time_zone.as_deref());
-        // Of a row that cannot be trusted, one thing that is wrong is enough.
-        let wrong = meaning.problem.iter().filter(|_| row.problem.is_none());
-        for message in wrong.chain(&meaning.notes) {
-            let (file, message) = (self.list.file.clone(), message.clone());
-            problems.push(Problem { file, line: Some(row.line), message });
+    fn read(&self, row: Option<&ListRow>, call_id: &str, problems: &mut Vec<Problem>) -> Meaning {
+        let none = [Cells::new()];
+        let (mut crm_rows, mut key) = (&none[..], "");
+        let mut note = |row: &ListRow, message: String| {
+            problems.push(Problem { file: self.list.file.clone(), line: Some(row.line), message });
+        };
+        if let Some(crm) = &self.crm {
+            key = crm.key();
+            let value = match row.and_then(|row| row.value(&crm.key_in_calls)) {
+                None if crm.key_in_calls == "call_id" => Some(call_id),
+                value => value.map(String::as_str),
+            };
+            let found = value.map_or(&[][..], |value| crm.rows(value));
+            match (row, value) {
+                (Some(row), Some(value)) if found.is_empty() => note(row, crm.missing(value)),
+                _ => {}
+            }
+            crm_rows = if found.is_empty() { crm_rows } else { found };
+        }
+        let own = row.map_or(&none[0], |row| &row.cells);
+        let mut meanings =
+            crm_rows.iter().map(|crm| Meaning::of(&self.mapping.join(own, crm, key), self.config.time_zone.as_deref()));
+        let mut meaning = meanings.next().unwrap_or_default();
+        meanings.for_each(|other| meaning.deny_as(&other));
+        if let Some(row) = row {
+            // Of a row that cannot be trusted, one thing that is wrong is enough.
+            let wrong = meaning.problem.iter().filter(|_| row.problem.is_none());
+            wrong.chain(&meaning.notes).for_each(|message| note(row, message.clone()));
         }
         meaning
-    }
-
-    fn joined(&self, row: Option<&ListRow>, call_id: &str, problems: &mut Vec<Problem>) -> Cells {
-        let mut cells = row.map_or_else(Cells::new, |row| row.cells.clone());
-        let Some(crm) = &self.crm else { return self.mapping.join(&cells, &Cells::new(), "") };
-        let value = match row.and_then(|row| row.value(&crm.key_in_calls)) {
-            None if crm.key_in_calls == "call_id" => Some(call_id),
-            value => value.map(String::as_str),
-        };
-        let found = value.and_then(|value| crm.row(value));
-        if let (Some(row), Some(value), None) = (row, value, found) {
-            let (file, message) = (self.list.file.clone(), crm.missing(value));
-            problems.push(Problem { file, line: Some(row.line), message });
-        }
-        cells = self.mapping.join(&cells, found.unwrap_or(&Cells::new()), crm.key());
-        cells
     }
 }
 

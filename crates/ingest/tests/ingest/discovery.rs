@@ -238,6 +238,7 @@ fn columns_are_mapped_and_times_have_zones() {
         "crm.jsonl",
         br#"{"CaseNo": 7, "AccountName": "Larkfield", "Contact": {"Name": "Cora"}, "Optin": "Denied", "Owner": "Max"}
 {"CaseNo": 8, "AccountName": "Fernbank", "Optin": "denied"}
+{"CaseNo": "c", "AccountName": "Unlisted", "Optin": "granted"}
 {"CaseNo": "c", "AccountName": "Unlisted", "Optin": "denied"}"#,
     );
     let text = r#"
@@ -263,11 +264,15 @@ fn columns_are_mapped_and_times_have_zones() {
     // The list's own consent counts before the CRM file's; the hour that the clocks showed twice is reported by its line.
     let b = row(&found, "b");
     assert_eq!((b.participants[1].consent.as_str(), b.started_at), ("granted", None));
-    assert_eq!(found.problems.len(), 1);
-    assert_eq!(found.problems[0].line, Some(3));
-    assert!(found.problems[0].message.contains("showed twice or never"), "{}", found.problems[0]);
+    let problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 2);
+    assert!(
+        problems[0].contains("calls.csv:3: started_at") && problems[0].contains("showed twice or never"),
+        "{problems:?}"
+    );
+    assert!(problems[1].contains("crm.jsonl:4: CaseNo \"c\" is that of line 3; left out"), "{problems:?}");
 
-    // Without a list the file's name is the key, and a denial in the CRM file counts all the same.
+    // Without a list the file's name is the key, and a denial in the CRM file counts all the same, even in a second row.
     let unlisted = text
         .replace("\"Case\"", "\"call_id\"")
         .replace("recording = \"File\"", "")
