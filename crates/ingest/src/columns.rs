@@ -25,6 +25,8 @@ const COLUMNS: [&str; 14] = [
 ];
 const CONSENTS: [&str; 3] = ["granted", "denied", "unknown"];
 const CRM: &str = "crm.";
+/// A time as it should be written.
+const EXAMPLE: &str = "2026-03-02T14:30:00+01:00";
 
 /// Cells by column; empty ones are left out.
 pub(crate) type Cells = BTreeMap<String, String>;
@@ -180,8 +182,9 @@ impl Meaning {
             if self.participants.is_empty() {
                 self.participants.clone_from(&other.participants);
             }
-            let same = self.participants.iter_mut().find(|p| p.role == denied.role);
-            same.into_iter().for_each(|p| p.consent.clone_from(&denied.consent));
+            if let Some(same) = self.participants.iter_mut().find(|p| p.role == denied.role) {
+                same.consent.clone_from(&denied.consent);
+            }
         }
     }
 }
@@ -220,7 +223,6 @@ fn instant(text: &str, zone_name: Option<&str>) -> Result<DateTime<Utc>, String>
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
         return Ok(instant.to_utc());
     }
-    const EXAMPLE: &str = "2026-03-02T14:30:00+01:00";
     let parse = |zone: &Tz| {
         // Minutes are enough for most exports, and too little for the parser.
         let full = if text.len() == 16 { format!("{text}:00") } else { text.to_owned() };

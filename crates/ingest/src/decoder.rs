@@ -98,8 +98,10 @@ impl Decoder {
     fn fill(&mut self) -> Result<(), String> {
         while !self.ended && self.ready[0].len() < BLOCK_SAMPLES {
             let mut planes = self.packets.next()?;
-            for &channel in &self.withheld {
-                planes.iter_mut().for_each(|planes| planes[channel].fill(0.0));
+            if let Some(planes) = &mut planes {
+                for &channel in &self.withheld {
+                    planes[channel].fill(0.0);
+                }
             }
             match (planes, &mut self.resampler) {
                 (Some(planes), Some(resampler)) => resampler.push(&planes, &mut self.ready)?,

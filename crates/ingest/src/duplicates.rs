@@ -7,7 +7,7 @@ use crate::{
 };
 use rayon::prelude::*;
 use schema::{Call, Recording};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Marks recordings whose bytes are those of another: of equal ones the first heard counts, else the first by `call_id`, and
 /// the others name it in `duplicate_of`.
@@ -36,8 +36,8 @@ pub fn mark_duplicates(recordings: &mut [Recording], stored: &[Call], config: &I
             });
         }
     }
-    let present: HashMap<&str, ()> = recordings.iter().map(|r| (r.call_id.as_str(), ())).collect();
-    for call in stored.iter().filter(|call| call.status == "ready" && !present.contains_key(call.call_id.as_str())) {
+    let present: HashSet<&str> = recordings.iter().map(|r| r.call_id.as_str()).collect();
+    for call in stored.iter().filter(|call| call.status == "ready" && !present.contains(call.call_id.as_str())) {
         if let (Some(members), Some(hash)) = (call.byte_size.and_then(|s| sizes.get_mut(&s)), &call.content_sha256) {
             members.push(Member {
                 recording: None,

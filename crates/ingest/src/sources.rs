@@ -282,12 +282,10 @@ impl<'a> Sources<'a> {
                 match objects.get(place) {
                     Some(Ok(Some(object))) => return (place.clone(), Found::object(object, relative)),
                     Some(Err(e)) => drop(problem.get_or_insert_with(|| e.to_string())),
-                    Some(Ok(None)) => {}
-                    None if is_url(place) => {}
-                    None if fs::symlink_metadata(place).is_ok() => {
+                    None if !is_url(place) && fs::symlink_metadata(place).is_ok() => {
                         return (identity(place), Found::file(Path::new(place), Path::new(relative)));
                     }
-                    None => {}
+                    _ => {}
                 }
             }
             let problem = problem.unwrap_or_else(|| {

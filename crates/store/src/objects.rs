@@ -72,13 +72,12 @@ impl Place {
         let path = Path::parse(key).map_err(|e| fail(e.to_string()))?;
         let bucket = format!("{scheme}://{name}");
         let mut buckets = BUCKETS.lock().unwrap_or_else(PoisonError::into_inner);
-        let objects = match buckets.get(&bucket) {
-            Some(objects) => objects.clone(),
-            None => {
-                let objects = connect(scheme, name).map_err(|e| fail(e.to_string()))?;
-                buckets.insert(bucket.clone(), objects.clone());
-                objects
-            }
+        let objects = if let Some(objects) = buckets.get(&bucket) {
+            objects.clone()
+        } else {
+            let objects = connect(scheme, name).map_err(|e| fail(e.to_string()))?;
+            buckets.insert(bucket.clone(), objects.clone());
+            objects
         };
         Ok(Self { objects, bucket, path })
     }

@@ -207,8 +207,11 @@ pub fn wav(coding: Coding, rate: u32, channels: &[Vec<f64>]) -> Vec<u8> {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    use {sha2::Digest as _, std::fmt::Write as _};
+    sha2::Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {

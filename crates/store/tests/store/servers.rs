@@ -93,18 +93,20 @@ pub enum Fault {
 /// The faults that are met in turn.
 pub const FAULTS: [Fault; 5] = [Fault::ServerError, Fault::Cut, Fault::Stall, Fault::Dropped, Fault::Short];
 
+/// Method and path of each request, and the fault it met.
+pub type Log = Vec<(String, Option<Fault>)>;
+
 /// A proxy before a server: of every `every` requests it fails the last, in turn by each of [`FAULTS`].
 pub struct Proxy {
     pub address: String,
-    /// Method and path of each request, and the fault it met.
-    pub log: Arc<Mutex<Vec<(String, Option<Fault>)>>>,
+    pub log: Arc<Mutex<Log>>,
 }
 
 impl Proxy {
     pub fn start(server: String, every: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let log: Arc<Mutex<Vec<_>>> = Arc::default();
+        let log: Arc<Mutex<Log>> = Arc::default();
         let (kept, count) = (log.clone(), Arc::new(AtomicUsize::new(0)));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -130,14 +132,14 @@ impl Proxy {
 fn serve(
     mut client: TcpStream,
     server: &str,
-    log: &Mutex<Vec<(String, Option<Fault>)>>,
+    log: &Mutex<Log>,
     count: &AtomicUsize,
     every: usize,
 ) -> std::io::Result<()> {
     let Some((head, body)) = read_request(&mut client)? else { return Ok(()) };
     let number = count.fetch_add(1, Ordering::SeqCst) + 1;
     let ranged = head.to_lowercase().contains("\r\nrange:");
-    let fault = (number % every == 0).then(|| match FAULTS[(number / every) % FAULTS.len()] {
+    let fault = number.is_multiple_of(every).then(|| match FAULTS[(number / every) % FAULTS.len()] {
         Fault::Short if !ranged => Fault::Cut,
         fault => fault,
     });
@@ -172,7 +174,7 @@ fn serve(
 }
 
 fn read_request(client: &mut TcpStream) -> std::io::Result<Option<(String, Vec<u8>)>> {
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 1 << 16]);
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
     let start = loop {
         if let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
             break at + 4;
