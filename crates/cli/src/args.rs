@@ -55,10 +55,10 @@ pub enum Command {
     after_help = "Example:\n  nightcall run recordings/ --calls calls.csv --crm crm.csv --pipeline pipelines/sales.toml --store store"
 )]
 pub struct Run {
-    /// Recordings: files, folders or globs
+    /// Recordings: files, folders, globs, or prefixes of buckets (s3://, az://, gs://)
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
-    /// Where the tables are kept: a folder, made if need be
+    /// Where the tables are kept: a folder, made if need be, or a bucket's prefix (s3://, az://, gs://)
     #[arg(long, value_name = "STORE")]
     pub store: String,
     /// The call list: CSV, JSONL or Parquet, a row a call

@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("inference", &[]),
     ("store", &["schema"]),
-    ("ingest", &["schema"]),
+    ("ingest", &["schema", "store"]),
     ("transcribe", &["schema", "inference"]),
     ("flow", &["schema", "inference"]),
     ("summarize", &["schema", "inference"]),

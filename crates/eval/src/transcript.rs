@@ -86,6 +86,9 @@ impl Transcript {
             crm: [].into(),
             status: "ready".into(),
             status_reason: None,
+            byte_size: None,
+            duplicate_of: None,
+            source_version: None,
         };
         (call, segments)
     }

@@ -59,6 +59,9 @@ mod tests {
             crm: [].into(),
             status: "ready".into(),
             status_reason: None,
+            source_version: None,
+            byte_size: None,
+            duplicate_of: None,
         }
     }
 

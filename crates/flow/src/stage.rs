@@ -80,7 +80,7 @@ impl Stage for Flow {
             .by_call::<Call>()?
             .into_iter()
             .filter_map(|(id, rows)| Some((rows.into_iter().next()?, segments.remove(&id).unwrap_or_default())))
-            .filter(|(call, _)| call.status == "ready")
+            .filter(|(call, _)| call.is_heard())
             .collect();
         let mut works: Vec<Result<Work, CallFailure>> =
             calls.par_iter().map(|(call, segments)| guard(&call.call_id, || Ok(self.start(call, segments)))).collect();

@@ -68,6 +68,9 @@ fn call(id: &str, status: &str) -> Call {
         crm: [].into(),
         status: status.into(),
         status_reason: None,
+        source_version: None,
+        byte_size: None,
+        duplicate_of: None,
     }
 }
 

@@ -1,64 +1,83 @@
-//! CRM rows, joined to their calls.
+//! CRM rows, by their key.
 
 use crate::{
     IngestConfig, IngestError, Problem,
     call_list::CallList,
-    discover::Draft,
-    table::{TextRow, read_table},
+    columns::{Cells, bare},
+    table::read_table,
 };
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
-/// Adds to each draft the columns of its CRM row.
-pub(crate) fn join(
-    drafts: &mut [Draft],
-    list: &CallList,
-    path: &Path,
-    config: &IngestConfig,
-    problems: &mut Vec<Problem>,
-) -> Result<(), IngestError> {
-    let table = read_table(path)?;
-    problems.extend(table.problems.iter().cloned());
-    let (key, key_in_calls) = keys(&table.columns, &list.columns, config)
-        .map_err(|reason| IngestError::List { path: path.to_owned(), reason })?;
-    let mut note = |file: &Path, line, message| problems.push(Problem { file: file.to_owned(), line, message });
-    let mut rows: HashMap<&str, &TextRow> = HashMap::new();
-    for row in &table.rows {
-        if let Some(problem) = &row.problem {
-            note(path, Some(row.line), problem.clone());
-        } else if let Some(value) = row.cells.get(key) {
-            let first = *rows.entry(value).or_insert(row);
-            if first.line != row.line {
-                note(path, Some(row.line), format!("{key} {value:?} is that of line {}; left out", first.line));
+/// A CRM file that was read.
+pub(crate) struct Crm {
+    pub file: PathBuf,
+    pub columns: Vec<String>,
+    key: String,
+    /// The name of the call list's column that holds the key.
+    pub key_in_calls: String,
+    /// Rows by key, their columns without `crm.`; of several with one key the first counts.
+    rows: HashMap<String, Vec<Cells>>,
+}
+
+impl Crm {
+    /// Reads the file and finds the key that it shares with the call list.
+    pub fn read(
+        path: &Path,
+        list: &CallList,
+        config: &IngestConfig,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Self, IngestError> {
+        let table = read_table(path)?;
+        problems.extend(table.problems.iter().cloned());
+        let (key, key_in_calls) =
+            keys(&table.columns, list, config).map_err(|reason| IngestError::List { path: path.to_owned(), reason })?;
+        let mut note = |line, message| problems.push(Problem { file: path.to_owned(), line: Some(line), message });
+        let mut lines: HashMap<String, u64> = HashMap::new();
+        let mut rows: HashMap<String, Vec<Cells>> = HashMap::new();
+        for row in table.rows {
+            if let Some(problem) = row.problem {
+                note(row.line, problem);
+                continue;
             }
-        } else {
-            note(path, Some(row.line), format!("has no {key}; left out"));
-        }
-    }
-    for draft in drafts {
-        let value = match draft.cells.get(key_in_calls) {
-            None if key_in_calls == "call_id" => Some(&draft.recording.call_id),
-            value => value,
-        };
-        let Some(value) = value else { continue };
-        let Some(row) = rows.get(value.as_str()) else {
-            if draft.line.is_some() {
-                note(&list.file, draft.line, format!("no row of {} has the {key} {value:?}", path.display()));
+            let Some(value) = row.cells.get(key).cloned() else {
+                note(row.line, format!("has no {key}; left out"));
+                continue;
+            };
+            match lines.get(&value) {
+                Some(first) => note(row.line, format!("{key} {value:?} is that of line {first}; left out")),
+                None => drop(lines.insert(value.clone(), row.line)),
             }
-            continue;
-        };
-        for (column, cell) in row.cells.iter().filter(|(column, _)| *column != key) {
-            let column = column.strip_prefix("crm.").unwrap_or(column);
-            draft.recording.crm.entry(column.to_owned()).or_insert_with(|| Some(cell.clone()));
+            let cells = row.cells.into_iter().map(|(column, cell)| (bare(&column).to_owned(), cell)).collect();
+            rows.entry(value).or_default().push(cells);
         }
+        let (key, key_in_calls) = (key.to_owned(), key_in_calls.to_owned());
+        Ok(Self { file: path.to_owned(), columns: table.columns, key, key_in_calls, rows })
     }
-    Ok(())
+
+    /// The rows with this key. All but the first are left out, but for a denied consent.
+    pub fn rows(&self, value: &str) -> &[Cells] {
+        self.rows.get(value).map_or(&[], Vec::as_slice)
+    }
+
+    /// The column that is the key, `crm.` taken off.
+    pub fn key(&self) -> &str {
+        bare(&self.key)
+    }
+
+    /// What is wrong where no row has the key.
+    pub fn missing(&self, value: &str) -> String {
+        format!("no row of {} has the {} {value:?}", self.file.display(), self.key)
+    }
 }
 
 /// The key column in the CRM file and in the call list.
-fn keys<'a>(crm: &'a [String], calls: &'a [String], config: &'a IngestConfig) -> Result<(&'a str, &'a str), String> {
-    let bare = |column: &'a str| column.strip_prefix("crm.").unwrap_or(column);
-    let in_calls = |column: &str| column == "call_id" || calls.iter().any(|c| c == column);
-    let (ours, theirs) = (crm.join(", "), if calls.is_empty() { "call_id".into() } else { calls.join(", ") });
+fn keys<'a>(crm: &'a [String], list: &CallList, config: &'a IngestConfig) -> Result<(&'a str, &'a str), String> {
+    let in_calls = |column: &str| column == "call_id" || list.has(column);
+    let ours = crm.join(", ");
+    let theirs = if list.columns.is_empty() { "call_id".into() } else { list.columns.join(", ") };
     let key = match &config.crm_key {
         Some(key) => crm
             .iter()

@@ -29,6 +29,8 @@ pub struct Decoder {
     resampler: Option<Resampler>,
     /// Resampled and not yet given out, a vector a channel.
     ready: Vec<Vec<f32>>,
+    /// Channels of those who may not be heard.
+    withheld: Vec<usize>,
     ended: bool,
 }
 
@@ -48,7 +50,13 @@ impl Decoder {
         })
         .map_err(|reason| IngestError::Recording { path: path.clone(), reason })?;
         let ready = vec![Vec::new(); packets.info.channel_count];
-        Ok(Self { path, packets, resampler, ready, ended: false })
+        Ok(Self { path, packets, resampler, ready, withheld: Vec::new(), ended: false })
+    }
+
+    /// Leaves channels silent from here on: codecs pack channels together, so what a packet holds of these is wiped before
+    /// anything else sees it.
+    pub(crate) fn withhold(&mut self, channels: &[usize]) {
+        self.withheld = channels.to_vec();
     }
 
     /// What the recording is.
@@ -89,7 +97,13 @@ impl Decoder {
     /// Decodes until a block is ready or the recording ends.
     fn fill(&mut self) -> Result<(), String> {
         while !self.ended && self.ready[0].len() < BLOCK_SAMPLES {
-            match (self.packets.next()?, &mut self.resampler) {
+            let mut planes = self.packets.next()?;
+            if let Some(planes) = &mut planes {
+                for &channel in &self.withheld {
+                    planes[channel].fill(0.0);
+                }
+            }
+            match (planes, &mut self.resampler) {
                 (Some(planes), Some(resampler)) => resampler.push(&planes, &mut self.ready)?,
                 (Some(planes), None) => {
                     for (ready, plane) in self.ready.iter_mut().zip(&planes) {

@@ -7,18 +7,23 @@ use std::{fmt, io, path::PathBuf};
 pub enum IngestError {
     /// A source names nothing.
     #[error(
-        "{pattern}: no such file or folder, and no file matches it; give the path of a recording, a folder or a glob"
+        "{pattern}: no such file or folder, and no file matches it; give a recording, a folder, a bucket's prefix or a glob"
     )]
     NoSuchSource {
         /// As typed.
         pattern: String,
     },
-    /// A source is not a path.
-    #[error("{url}: recordings are read from files only; copy them to a folder and give its path")]
-    Scheme {
-        /// As typed.
-        url: String,
+    /// A key of the pipeline's section `[ingest]` that does not fit the files at hand.
+    #[error("[ingest] {key}: {reason}")]
+    Config {
+        /// The key and its value.
+        key: String,
+        /// What is wrong and what would be right.
+        reason: String,
     },
+    /// A bucket that cannot be listed or read.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
     /// A glob that cannot be parsed.
     #[error("{pattern}: not a glob: {source}")]
     Glob {

@@ -1,4 +1,4 @@
-//! From recordings on disk to samples at 16 kHz, and to a row a call.
+//! From recordings on disk or in a bucket to samples at 16 kHz, and to a row a call.
 //!
 //! [`discover`] finds the recordings, reads the call list and the CRM file and joins the three: one
 //! [`Recording`](schema::Recording) each, and a [`Problem`] for every row that was passed over. The pipeline cuts the
@@ -11,7 +11,9 @@
 //!                                                     (Decoder)  └─► calls (ready, refused or failed)
 //! ```
 //!
-//! A recording of somebody who denied consent is never opened.
+//! Recordings, the list and the CRM file lie in folders or in buckets (`s3://`, `az://`, `gs://`). A recording whose people
+//! may not be heard by the pipeline's [`ConsentRule`] is never opened; the same bytes under two names are marked by
+//! [`mark_duplicates`] and read once.
 //!
 //! ```
 //! # fn main() -> Result<(), ingest::IngestError> {
@@ -29,22 +31,29 @@
 
 mod call_list;
 mod codecs;
+mod columns;
 mod config;
+mod consent;
 mod crm;
 mod decoder;
 mod discover;
+mod duplicates;
 mod edits;
 mod error;
 mod packets;
 mod resample;
+mod source;
+mod sources;
 mod stage;
 mod table;
 mod wave;
 
 pub use codecs::codecs;
-pub use config::IngestConfig;
+pub use config::{ConsentRule, IngestConfig};
 pub use decoder::{BLOCK_SAMPLES, Decoder, decode};
-pub use discover::{Discovery, discover, version_of};
+pub use discover::{Discovery, discover};
+pub use duplicates::mark_duplicates;
 pub use error::{IngestError, Problem};
 pub use packets::AudioInfo;
+pub use sources::{Version, versions_of};
 pub use stage::Ingest;

@@ -2,30 +2,35 @@
 
 use crate::{
     Decoder, IngestConfig, IngestError,
-    decoder::{BLOCK_SAMPLES, open_file},
+    consent::{Verdict, verdict},
+    decoder::BLOCK_SAMPLES,
+    source::Source,
 };
 use schema::{
     AudioBlock, Call, CallFailure, FailureKind, Fingerprint, Item, ModelId, Participant, Recording, Sink, Stage,
     StageError, StageName, Table, from_batch, guard,
 };
-use sha2::{Digest, Sha256};
-use std::{
-    fmt::Write as _,
-    fs::File,
-    io::{Read, Seek},
-    path::Path,
-};
+use std::path::Path;
 
 /// Raised when the same recordings give other rows.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Reads recordings: pushes their sound as `audio`, channel by channel in blocks of 10 s, and then their row of `calls`.
 ///
-/// A call whose participant denied consent is refused and its file not touched; a recording that cannot be read is failed,
-/// and what was pushed of its sound is void. Calls come in the order in which their recordings do.
+/// A call that the consent rule refuses is a row, and its recording is not touched; a channel that it withholds is not decoded
+/// and not pushed. A duplicate is a row too. A recording that cannot be read is failed, and what was pushed of its sound
+/// is void. Calls come in the order in which their recordings do.
 #[derive(Debug)]
 pub struct Ingest {
     config: IngestConfig,
+}
+
+/// How reading a recording ended where it is not at fault.
+enum Read {
+    /// All its sound was pushed.
+    Pushed,
+    /// Once open, it turned out not to have the channels that would let it be heard in part.
+    Refused(String),
 }
 
 impl Ingest {
@@ -35,26 +40,41 @@ impl Ingest {
     }
 
     fn ingest(&self, recording: Recording, out: &mut dyn Sink) -> Result<(), StageError> {
-        let problem = recording.problem.clone();
-        let without_row = recording.participants.is_empty();
+        let (problem, duplicate_of) = (recording.problem.clone(), recording.duplicate_of.clone());
         let mut call = unread(recording);
-        let denied = call.participants.iter().find(|p| p.consent == "denied");
-        let refusal = match denied {
-            Some(who) => Some(format!("consent denied by {}", who.role.as_ref().unwrap_or(&who.participant_id))),
-            None if self.config.require_row && without_row => {
-                Some("no row of the call list names it, and [ingest] require_row is set".into())
+        let (withheld, mut reason) = match verdict(self.config.consent, &call.participants) {
+            Verdict::Refused(reason) => {
+                (call.status, call.status_reason) = ("refused".into(), Some(reason));
+                return out.rows(&[call]);
             }
-            None => None,
+            Verdict::Open => (Vec::new(), None),
+            Verdict::Partial { withheld, reason } => (withheld, Some(reason)),
         };
-        let failure = if let Some(reason) = refusal {
-            (call.status, call.status_reason) = ("refused".into(), Some(reason));
-            None
-        } else if let Some(problem) = problem {
+        if let Some(first) = duplicate_of {
+            reason = Some(format!("the same audio as {first}, whose rows stand for both"));
+            (call.status, call.status_reason) = ("duplicate".into(), reason);
+            return out.rows(&[call]);
+        }
+        let failure = if let Some(problem) = problem {
             Some(CallFailure::new(&call.call_id, FailureKind::BadInput, problem))
         } else {
             let id = call.call_id.clone();
-            match guard(&id, || self.read(&mut call, out)) {
-                Ok(pushed) => pushed.map(|()| None)?,
+            match guard(&id, || self.read(&mut call, &withheld, out)) {
+                Ok(read) => {
+                    match (read?, reason) {
+                        (Read::Pushed, None) => {}
+                        (Read::Pushed, Some(reason)) => {
+                            let channels: Vec<String> = withheld.iter().map(usize::to_string).collect();
+                            let reason = format!("{reason}; not decoded: channel {}", channels.join(", "));
+                            (call.status, call.status_reason) = ("partial".into(), Some(reason));
+                        }
+                        (Read::Refused(why), reason) => {
+                            let reason = format!("{}{why}", reason.unwrap_or_default());
+                            (call.status, call.status_reason) = ("refused".into(), Some(reason));
+                        }
+                    }
+                    None
+                }
                 Err(failure) => Some(failure),
             }
         };
@@ -66,21 +86,36 @@ impl Ingest {
     }
 
     /// Pushes the call's sound and fills in what its file says. The outer error is the call's, the inner the sink's.
-    fn read(&self, call: &mut Call, out: &mut dyn Sink) -> Result<Result<(), StageError>, CallFailure> {
+    fn read(
+        &self,
+        call: &mut Call,
+        withheld: &[usize],
+        out: &mut dyn Sink,
+    ) -> Result<Result<Read, StageError>, CallFailure> {
         let id = call.call_id.clone();
-        let bad = |message: String| CallFailure::new(&id, FailureKind::BadInput, message);
+        let mut source = Source::open(&call.source_uri).map_err(|e| CallFailure::new(&id, kind(&e), e))?;
+        let trouble = source.trouble();
+        // A store that has stopped answering is no fault of the recording, whatever the decoder makes of it.
+        let bad = |message: String| match trouble.get() {
+            Some(trouble) => CallFailure::new(&id, FailureKind::Unavailable, trouble),
+            None => CallFailure::new(&id, FailureKind::BadInput, message),
+        };
         let failed = |error: IngestError| bad(error.to_string());
         let path = Path::new(call.source_uri.strip_prefix("file://").unwrap_or(&call.source_uri)).to_owned();
-        let mut file = open_file(&path).map_err(failed)?;
-        let hash = hash(&mut file).map_err(|e| bad(format!("{}: cannot be read: {e}", path.display())))?;
+        let hash = source.hash().map_err(|e| bad(format!("{}: cannot be read: {e}", path.display())))?;
         call.content_sha256 = Some(hash);
-        let mut decoder = Decoder::read(&path, Box::new(file)).map_err(failed)?;
+        let mut decoder = Decoder::read(&path, Box::new(source)).map_err(failed)?;
         let info = decoder.info();
         let channels = info.channel_count;
         (call.container, call.codec) = (Some(info.container.clone()), Some(info.codec.clone()));
         (call.sample_rate_hz, call.channel_count) = (Some(info.sample_rate_hz as i32), Some(channels as i32));
+        if let Some(channel) = withheld.iter().find(|&&channel| channel >= channels) {
+            let why = format!(", who is not on a channel of their own: there is no channel {channel} of {channels}");
+            return Ok(Ok(Read::Refused(why)));
+        }
         check_channels(&id, &call.participants, channels).map_err(bad)?;
         assign_channels(&mut call.participants, channels, self.config.agent_channel);
+        decoder.withhold(withheld);
 
         let mut first_sample = 0;
         loop {
@@ -88,11 +123,14 @@ impl Ingest {
             let last = block[0].len() < BLOCK_SAMPLES;
             let next = first_sample + block[0].len() as i64;
             for (channel, samples) in (0..).zip(block) {
+                if withheld.iter().any(|&withheld| withheld as i32 == channel) {
+                    continue;
+                }
                 let language = call.language.clone();
                 let block = AudioBlock { call_id: id.clone(), channel, first_sample, last, language, samples };
                 let pushed = block.into_batch().map_err(StageError::from).and_then(|b| out.batch(Table::Audio, b));
-                if pushed.is_err() {
-                    return Ok(pushed);
+                if let Err(closed) = pushed {
+                    return Ok(Err(closed));
                 }
             }
             if last {
@@ -101,7 +139,7 @@ impl Ingest {
             first_sample = next;
         }
         call.duration_ms = Some(decoder.duration_ms());
-        Ok(Ok(()))
+        Ok(Ok(Read::Pushed))
     }
 }
 
@@ -123,7 +161,8 @@ impl Stage for Ingest {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of_stage(VERSION, &self.config, &[])
+        // The rest of the configuration shows in the recordings that discovery makes.
+        Fingerprint::of_stage(VERSION, &(self.config.agent_channel, self.config.consent), &[])
     }
 
     fn run(&mut self, input: &mut dyn Iterator<Item = Item>, out: &mut dyn Sink) -> Result<(), StageError> {
@@ -143,7 +182,7 @@ fn unread(recording: Recording) -> Call {
     Call {
         call_id: recording.call_id,
         source_uri: recording.source_uri,
-        content_sha256: None,
+        content_sha256: recording.content_sha256,
         container: None,
         codec: None,
         duration_ms: None,
@@ -156,30 +195,18 @@ fn unread(recording: Recording) -> Call {
         crm: recording.crm,
         status: "ready".into(),
         status_reason: None,
+        source_version: recording.source_version,
+        byte_size: recording.byte_size,
+        duplicate_of: recording.duplicate_of,
     }
 }
 
-/// SHA-256 of the file's bytes in hexadecimal; the file is left at its start.
-fn hash(file: &mut File) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = match file.read(&mut buffer) {
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
+/// Whose fault it is that a recording cannot be opened.
+fn kind(error: &IngestError) -> FailureKind {
+    match error {
+        IngestError::Store(error) if !error.is_not_found() => FailureKind::Unavailable,
+        _ => FailureKind::BadInput,
     }
-    file.rewind()?;
-    let mut text = String::with_capacity(64);
-    for byte in hash.finalize() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Ok(text)
 }
 
 /// Puts the agent and the customer of a stereo recording on their channels where the row does not: the agent on

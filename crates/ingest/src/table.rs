@@ -9,13 +9,13 @@ use arrow::{
     compute::cast,
     datatypes::DataType,
 };
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
+use store::objects::is_url;
 
 /// A file of rows, all cells as text.
 #[derive(Debug)]
@@ -37,28 +37,31 @@ pub(crate) struct TextRow {
     pub problem: Option<String>,
 }
 
-/// Reads the file. Fails where it cannot be opened or names no columns; bad rows are marked.
+/// Reads the file, which may be an object's URL. Fails where it cannot be opened or names no columns; bad rows are marked.
 pub(crate) fn read_table(path: &Path) -> Result<TextTable, IngestError> {
+    let content = read(path)?;
+    if content.starts_with(b"PAR1") {
+        return read_parquet(path, content);
+    }
+    let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
+    match text.iter().copied().find(|b| !b.is_ascii_whitespace()) {
+        None => Err(wrong(path, "is empty; its first line must name the columns")),
+        Some(b'[') => Err(wrong(path, "is a JSON array; write one object a line (JSON Lines) instead")),
+        Some(b'{') => Ok(read_json_lines(path, text)),
+        Some(_) => read_csv(path, text),
+    }
+}
+
+fn read(path: &Path) -> Result<Bytes, IngestError> {
+    if let Some(url) = path.to_str().filter(|location| is_url(location)) {
+        return Ok(store::objects::read(url)?);
+    }
     let io = |source| IngestError::Io { path: path.to_owned(), source };
     // Asked first: opening a pipe that nobody writes would wait for ever.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(wrong(path, "is not a file; give a CSV, JSON Lines or Parquet file"));
     }
-    let mut reader = BufReader::new(File::open(path).map_err(io)?);
-    let start = reader.fill_buf().map_err(io)?;
-    if start.starts_with(b"PAR1") {
-        return read_parquet(path, reader.into_inner());
-    }
-    if start.starts_with(b"\xef\xbb\xbf") {
-        reader.consume(3);
-    }
-    let first = reader.fill_buf().map_err(io)?.iter().copied().find(|b| !b.is_ascii_whitespace());
-    match first {
-        None => Err(wrong(path, "is empty; its first line must name the columns")),
-        Some(b'[') => Err(wrong(path, "is a JSON array; write one object a line (JSON Lines) instead")),
-        Some(b'{') => read_json_lines(path, reader),
-        Some(_) => read_csv(path, reader),
-    }
+    Ok(std::fs::read(path).map_err(io)?.into())
 }
 
 fn wrong(path: &Path, reason: impl Into<String>) -> IngestError {
@@ -72,10 +75,8 @@ fn insert(cells: &mut BTreeMap<String, String>, column: &str, value: &str) {
     }
 }
 
-fn read_csv(path: &Path, mut reader: impl BufRead) -> Result<TextTable, IngestError> {
-    let mut content = Vec::new();
-    reader.read_to_end(&mut content).map_err(|source| IngestError::Io { path: path.to_owned(), source })?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter(&content)).from_reader(&content[..]);
+fn read_csv(path: &Path, content: &[u8]) -> Result<TextTable, IngestError> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter(content)).from_reader(content);
     let headers = reader.headers().map_err(|e| wrong(path, format!("its first line cannot be read: {e}")))?;
     let columns: Vec<String> = headers.iter().map(|c| c.trim().to_owned()).collect();
     if let Some((_, twice)) = columns.iter().enumerate().find(|(i, c)| columns[..*i].contains(c)) {
@@ -127,19 +128,13 @@ fn delimiter(start: &[u8]) -> u8 {
     [b'\t', b';', b','].into_iter().max_by_key(|&d| count(d)).unwrap_or(b',')
 }
 
-fn read_json_lines(path: &Path, mut reader: impl BufRead) -> Result<TextTable, IngestError> {
+fn read_json_lines(path: &Path, content: &[u8]) -> TextTable {
     let mut table = TextTable { file: path.to_owned(), columns: Vec::new(), rows: Vec::new(), problems: Vec::new() };
-    let mut buffer = Vec::new();
-    for line in 1.. {
-        buffer.clear();
-        let read = reader.read_until(b'\n', &mut buffer);
-        if read.map_err(|source| IngestError::Io { path: path.to_owned(), source })? == 0 {
-            break;
-        }
-        if buffer.trim_ascii().is_empty() {
+    for (line, text) in (1..).zip(content.split(|&b| b == b'\n')) {
+        if text.trim_ascii().is_empty() {
             continue;
         }
-        match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&buffer) {
+        match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(text) {
             Ok(object) => {
                 let mut cells = BTreeMap::new();
                 flatten(&mut table.columns, &mut cells, "", object);
@@ -151,7 +146,7 @@ fn read_json_lines(path: &Path, mut reader: impl BufRead) -> Result<TextTable, I
             }
         }
     }
-    Ok(table)
+    table
 }
 
 /// Nested objects become columns with dotted names, so that `{"crm": {"stage": ..}}` is `crm.stage`.
@@ -179,7 +174,7 @@ fn flatten(
     }
 }
 
-fn read_parquet(path: &Path, file: File) -> Result<TextTable, IngestError> {
+fn read_parquet(path: &Path, file: Bytes) -> Result<TextTable, IngestError> {
     let unreadable = |e: &dyn std::fmt::Display| wrong(path, format!("is not a readable Parquet file: {e}"));
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e))?;
     let reader = reader.build().map_err(|e| unreadable(&e))?;

@@ -62,11 +62,12 @@ impl Shard {
         let mut inputs: Inputs =
             self.absent.iter().filter_map(|call| Some((call.clone(), remembered.get(call)?.clone()))).collect();
         for recording in &self.recordings {
-            let denied = recording.participants.iter().any(|p| p.consent == "denied");
-            let channels: Vec<_> = recording.participants.iter().map(|p| (p.channel, &p.role)).collect();
+            let participants = &recording.participants;
+            let granted = participants.iter().all(|p| p.consent == "granted");
+            let channels: Vec<_> = participants.iter().map(|p| (p.channel, &p.role, p.consent == "denied")).collect();
             let audio = (
                 (&recording.source_uri, &recording.source_version, &recording.language, &recording.problem),
-                (denied, channels),
+                (granted, channels, &recording.duplicate_of),
             );
             let hashes = BTreeMap::from([(ROW.into(), hash(recording)), (AUDIO.into(), hash(&audio))]);
             inputs.insert(recording.call_id.clone(), hashes);
@@ -119,6 +120,9 @@ mod tests {
             participants: vec![],
             crm: BTreeMap::new(),
             problem: None,
+            byte_size: None,
+            content_sha256: None,
+            duplicate_of: None,
         }
     }
 

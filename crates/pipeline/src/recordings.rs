@@ -1,6 +1,7 @@
-//! Recordings from a store instead of a folder: what `rerun` works on.
+//! Recordings from a store instead of a folder: what `rerun` works on; and those of a run held against a store.
 
 use crate::PipelineError;
+use ingest::{IngestConfig, Version};
 use schema::{Call, Recording, Table};
 use std::collections::BTreeSet;
 use store::Store;
@@ -15,19 +16,31 @@ pub fn recordings_of(store: &Store, calls: &[String]) -> Result<Vec<Recording>, 
         }
     }
     let wanted: BTreeSet<&String> = calls.iter().filter_map(|call| shards.get(call)).collect();
-    let mut recordings = Vec::new();
+    let mut found = Vec::new();
     for key in store.list(Table::Calls)? {
-        if !calls.is_empty() && !wanted.contains(&key.shard().to_owned()) {
-            continue;
+        if calls.is_empty() || wanted.contains(&key.shard().to_owned()) {
+            found.extend(store.rows::<Call>(&key)?);
         }
-        recordings.extend(store.rows::<Call>(&key)?.into_iter().map(recording));
     }
-    Ok(recordings)
+    let uris: Vec<&str> = found.iter().map(|call| call.source_uri.as_str()).collect();
+    let versions = ingest::versions_of(&uris)?;
+    Ok(found.into_iter().zip(versions).map(|(call, version)| recording(call, version)).collect())
 }
 
-fn recording(call: Call) -> Recording {
+/// Marks recordings that are the same audio as another of this run or of the store, so that it is transcribed once.
+pub fn mark_duplicates(
+    store: &Store,
+    recordings: &mut [Recording],
+    config: &IngestConfig,
+) -> Result<(), PipelineError> {
+    ingest::mark_duplicates(recordings, &store.table::<Call>()?, config);
+    Ok(())
+}
+
+fn recording(call: Call, version: Option<Version>) -> Recording {
+    let (byte_size, source_version) = version.map(|v| (v.byte_size, v.version)).unzip();
     Recording {
-        source_version: ingest::version_of(&call.source_uri),
+        source_version,
         call_id: call.call_id,
         source_uri: call.source_uri,
         started_at: call.started_at,
@@ -36,5 +49,8 @@ fn recording(call: Call) -> Recording {
         participants: call.participants,
         crm: call.crm,
         problem: None,
+        byte_size,
+        content_sha256: None,
+        duplicate_of: None,
     }
 }

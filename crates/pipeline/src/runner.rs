@@ -19,7 +19,7 @@ use crate::{
 };
 use arrow::array::{AsArray, RecordBatch};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use schema::{Fingerprint, Item, Recording, Sink, Stage, StageError, StageErrorRow, StageName, Table};
+use schema::{FailureKind, Fingerprint, Item, Recording, Sink, Stage, StageError, StageErrorRow, StageName, Table};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic,
@@ -264,8 +264,13 @@ impl<'a> Reader<'a> {
         tables: &mut BTreeMap<Table, Vec<RecordBatch>>,
     ) -> Result<Option<StageName>, PipelineError> {
         let calls: Vec<String> = work.shard.recordings.iter().map(|r| r.call_id.clone()).collect();
-        let commit = commit(self.store, work, &work.shard.absent);
+        let mut commit = commit(self.store, work, &work.shard.absent);
         let (read, ingested) = heard.ingest;
+        // Recordings whose store did not answer are read by the next run: what is written here counts as stale.
+        let stale = BTreeMap::new();
+        if read.failures.iter().any(|f| f.kind == FailureKind::Unavailable) {
+            commit.fingerprints = &stale;
+        }
         let ingest = self.node(StageName::Ingest)?;
         if let Err(e) = ingested {
             // What the recognizer heard until then is not the whole shard.

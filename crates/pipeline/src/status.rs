@@ -33,7 +33,7 @@ pub struct Trouble {
     pub call_id: String,
     /// The stage.
     pub stage: String,
-    /// refused, bad_input, model, out_of_memory or internal.
+    /// refused, partial, duplicate, bad_input, unavailable, model, out_of_memory or internal.
     pub kind: String,
     /// Why, and the way out.
     pub message: String,
@@ -52,13 +52,17 @@ pub struct Status {
     pub failed: usize,
     /// Those that were never opened, for want of consent.
     pub refused: usize,
+    /// Those heard without the channels of those who denied consent; counted as done as well.
+    pub partial: usize,
+    /// Those whose audio is that of another call, which is transcribed for both.
+    pub duplicate: usize,
     /// Milliseconds of audio in the calls that are done.
     pub audio_ms: i64,
     /// Shards.
     pub shards: usize,
     /// Stage by stage, in order.
     pub stages: Vec<StageStatus>,
-    /// Every refused or failed call, sorted by `call_id`.
+    /// Every call that is not done in full, sorted by `call_id`.
     pub troubles: Vec<Trouble>,
 }
 
@@ -86,7 +90,7 @@ impl Status {
         }
         status.troubles.sort_by(|a, b| a.call_id.cmp(&b.call_id));
         let failed: BTreeSet<&str> =
-            status.troubles.iter().filter(|t| t.kind != REFUSED).map(|t| t.call_id.as_str()).collect();
+            status.troubles.iter().filter(|t| t.is_failure()).map(|t| t.call_id.as_str()).collect();
         status.failed = failed.len();
         Ok(status)
     }
@@ -119,26 +123,36 @@ impl Status {
             }
         }
         for call in calls {
-            match call.status.as_str() {
-                REFUSED => {
-                    self.refused += 1;
-                    self.troubles.push(Trouble {
-                        call_id: call.call_id,
-                        stage: schema::StageName::Ingest.to_string(),
-                        kind: REFUSED.into(),
-                        message: call.status_reason.unwrap_or_default(),
-                        attempt: 1,
-                    });
-                }
-                "ready" if all_done && !given_up.contains(&call.call_id) => {
-                    self.done += 1;
-                    self.audio_ms += call.duration_ms.unwrap_or_default();
-                }
-                _ => {}
+            let ready = all_done && !given_up.contains(&call.call_id) && call.is_heard();
+            if ready {
+                self.done += 1;
+                self.audio_ms += call.duration_ms.unwrap_or_default();
             }
+            match call.status.as_str() {
+                REFUSED => self.refused += 1,
+                PARTIAL => self.partial += 1,
+                DUPLICATE => self.duplicate += 1,
+                _ => continue,
+            }
+            self.troubles.push(Trouble {
+                call_id: call.call_id,
+                stage: schema::StageName::Ingest.to_string(),
+                kind: call.status,
+                message: call.status_reason.unwrap_or_default(),
+                attempt: 1,
+            });
         }
         Ok(())
     }
 }
 
+impl Trouble {
+    /// Whether a stage could not finish the call; the others are as they are to be.
+    pub fn is_failure(&self) -> bool {
+        ![REFUSED, PARTIAL, DUPLICATE].contains(&self.kind.as_str())
+    }
+}
+
 const REFUSED: &str = "refused";
+const PARTIAL: &str = "partial";
+const DUPLICATE: &str = "duplicate";

@@ -85,6 +85,9 @@ row! {
         participants: Vec<Participant>,
         crm: BTreeMap<String, Option<String>>,
         problem: Option<String>,
+        byte_size: Option<i64>,
+        content_sha256: Option<String>,
+        duplicate_of: Option<String>,
     }
 }
 
@@ -105,6 +108,16 @@ row! {
         crm: BTreeMap<String, Option<String>>,
         status: String,
         status_reason: Option<String>,
+        source_version: Option<String>,
+        byte_size: Option<i64>,
+        duplicate_of: Option<String>,
+    }
+}
+
+impl Call {
+    /// Whether its sound was handed on, whole or in part: its status is ready or partial.
+    pub fn is_heard(&self) -> bool {
+        matches!(self.status.as_str(), "ready" | "partial")
     }
 }
 

@@ -69,6 +69,8 @@ impl FromStr for StageName {
 pub enum FailureKind {
     /// The recording or its row is at fault.
     BadInput,
+    /// The recording's store does not answer; the next run tries again.
+    Unavailable,
     /// A model is missing or refused its input.
     Model,
     /// Memory ran out.
@@ -82,6 +84,7 @@ impl FailureKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BadInput => "bad_input",
+            Self::Unavailable => "unavailable",
             Self::Model => "model",
             Self::OutOfMemory => "out_of_memory",
             Self::Internal => "internal",

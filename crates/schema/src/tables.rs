@@ -112,6 +112,9 @@ impl Table {
                 col("participants", list(participant()), "who takes part"),
                 col("crm", text_map(), "CRM columns of the call"),
                 opt("problem", DataType::Utf8, "why the row cannot be read (no such file, two rows for one file, ...)"),
+                opt("byte_size", DataType::Int64, "bytes of the recording; null where it is not there"),
+                opt("content_sha256", DataType::Utf8, "hash of the bytes, of duplicates only"),
+                opt("duplicate_of", DataType::Utf8, "the call that has the same bytes and is transcribed for both"),
             ],
             Self::Audio => vec![
                 col("channel", DataType::Int32, "audio track, from 0"),
@@ -133,8 +136,17 @@ impl Table {
                 opt("language", DataType::Utf8, "BCP 47 code of what is spoken, where known"),
                 col("participants", list(participant()), "who takes part"),
                 col("crm", text_map(), "CRM columns of the call"),
-                col("status", DataType::Utf8, "ready, refused (consent) or failed"),
-                opt("status_reason", DataType::Utf8, "why it was refused or failed"),
+                col(
+                    "status",
+                    DataType::Utf8,
+                    "ready; partial (ready, but for the channels of those who denied consent, which were not decoded); \
+                     refused (consent: never opened); duplicate (transcribed as duplicate_of: no other table has rows of \
+                     it) or failed",
+                ),
+                opt("status_reason", DataType::Utf8, "why it is not ready"),
+                opt("source_version", DataType::Utf8, "size and time of change (or ETag): changes when the file does"),
+                opt("byte_size", DataType::Int64, "bytes of the recording; null where it is not there"),
+                opt("duplicate_of", DataType::Utf8, "the call that has the same bytes; null where there is none"),
             ],
             Self::Segments => vec![
                 col("channel", DataType::Int32, "audio track, from 0"),
@@ -262,7 +274,7 @@ impl Table {
             ],
             Self::StageErrors => vec![
                 col("stage", DataType::Utf8, "the stage that could not finish"),
-                col("kind", DataType::Utf8, "bad_input, model, out_of_memory or internal"),
+                col("kind", DataType::Utf8, "bad_input, unavailable (the next run tries again), model, out_of_memory or internal"),
                 col("message", DataType::Utf8, "what went wrong and the way out"),
                 col("attempt", DataType::Int32, "from 1"),
                 col("at", instant(), "when"),

@@ -62,6 +62,9 @@ fn rows_survive_the_round_trip() {
         crm: BTreeMap::from([("account".into(), Some("Contoso".into())), ("stage".into(), None)]),
         status: "ready".into(),
         status_reason: None,
+        source_version: None,
+        byte_size: None,
+        duplicate_of: None,
     }]);
     round_trip(&[FollowUp {
         call_id: "1".into(),

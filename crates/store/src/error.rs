@@ -36,3 +36,10 @@ pub enum StoreError {
         source: Box<SchemaError>,
     },
 }
+
+impl StoreError {
+    /// Whether there is no such object, which asking again will not change.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Object { source, .. } if matches!(**source, object_store::Error::NotFound { .. }))
+    }
+}

@@ -1,7 +1,7 @@
 //! Sharded Parquet over an object store.
 //!
-//! A [`Store`] is a folder (later: a bucket) that holds a folder a table, and in it one Parquet object a shard, written
-//! whole or not at all:
+//! A [`Store`] is a folder, or a prefix of a bucket, that holds a folder a table, and in it one Parquet object a shard,
+//! written whole or not at all:
 //!
 //! ```text
 //! STORE/turns/5f0c1b2a9d3e.parquet              one object: a table of a shard
@@ -10,7 +10,8 @@
 //!
 //! So `STORE/TABLE/**/*.parquet` is the table and nothing else. What the runner needs to know of an object, its
 //! [`Stamp`], lies in the object's own key-value metadata: there is no state beside the tables. The pipeline writes and
-//! plans through this crate; report, eval and the command line read through it.
+//! plans through this crate; report, eval and the command line read through it. Recordings lie in buckets too: [`objects`]
+//! lists and finds them, and [`ObjectReader`] reads one like a file.
 //!
 //! ```
 //! use schema::{Fingerprint, Table, to_batch, CallMetrics};
@@ -28,8 +29,11 @@
 
 mod error;
 mod object;
+pub mod objects;
+mod reader;
 mod stamp;
 
 pub use error::StoreError;
 pub use object::{Key, Store};
+pub use reader::ObjectReader;
 pub use stamp::Stamp;

@@ -1,10 +1,16 @@
 //! Objects: where they lie, how they are written and read.
 
-use crate::{Stamp, StoreError};
+use crate::{
+    Stamp, StoreError,
+    objects::{self, Place, is_url, runtime},
+};
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, path::Path};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart, local::LocalFileSystem, path::Path,
+    prefix::PrefixStore,
+};
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
@@ -16,12 +22,14 @@ use parquet::{
 };
 use schema::{Row, SchemaError, StageName, Table, from_batch, validate};
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 /// A row group is closed when this many bytes are in progress, so that a long shard never waits in memory whole.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 /// What is read of an object to see its stamp; a longer footer takes a second read.
 const FOOTER_BYTES: u64 = 64 << 10;
+/// Objects from here on are sent in parts of this many bytes, so that each part has a request's time to itself.
+const PART_BYTES: usize = 16 << 20;
 
 /// An object: a table of a shard, and for `stage_errors` of one stage.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,28 +62,38 @@ impl Key {
 /// A store of tables.
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
-    runtime: Runtime,
+    runtime: &'static Runtime,
     location: String,
 }
 
 impl Store {
-    /// Opens a store for reading and writing; a folder that does not exist is made.
+    /// Opens a store for reading and writing: a folder, which is made if need be, or `s3://`, `az://` or `gs://` with a
+    /// bucket, which must be there, and a prefix.
     pub fn open(location: &str) -> Result<Self, StoreError> {
         let fail = |message: String| StoreError::Location { location: location.to_owned(), message };
-        if let Some((scheme, _)) = location.split_once("://") {
-            return Err(fail(format!("this build reads and writes folders; {scheme}:// is not supported")));
+        let (runtime, location) = (runtime()?, location.to_owned());
+        if is_url(&location) {
+            let Place { objects, path, .. } = Place::open(location.trim_end_matches('/'))?;
+            return Ok(Self { objects: Arc::new(PrefixStore::new(objects, path)), runtime, location });
         }
-        std::fs::create_dir_all(location).map_err(|e| fail(format!("cannot make the folder: {e}")))?;
-        let objects = LocalFileSystem::new_with_prefix(location).map_err(|e| fail(e.to_string()))?;
-        let runtime = Builder::new_current_thread().build().map_err(|e| fail(e.to_string()))?;
-        Ok(Self { objects: Arc::new(objects), runtime, location: location.to_owned() })
+        let folder = location.strip_prefix("file://").unwrap_or(&location);
+        std::fs::create_dir_all(folder).map_err(|e| fail(format!("cannot make the folder: {e}")))?;
+        let objects = LocalFileSystem::new_with_prefix(folder).map_err(|e| fail(e.to_string()))?;
+        Ok(Self { objects: Arc::new(objects), runtime, location })
     }
 
     /// Opens a store that must be there already.
     pub fn open_existing(location: &str) -> Result<Self, StoreError> {
-        if !location.contains("://") && !std::path::Path::new(location).is_dir() {
-            let message = "there is no such folder; `nightcall run` makes one".to_owned();
-            return Err(StoreError::Location { location: location.to_owned(), message });
+        let fail = |what: &str| {
+            let message = format!("there is no such {what}; `nightcall run` makes one");
+            StoreError::Location { location: location.to_owned(), message }
+        };
+        if is_url(location) {
+            let store = Self::open(location)?;
+            return if store.list(Table::Calls)?.is_empty() { Err(fail("store")) } else { Ok(store) };
+        }
+        if !std::path::Path::new(location.strip_prefix("file://").unwrap_or(location)).is_dir() {
+            return Err(fail("folder"));
         }
         Self::open(location)
     }
@@ -90,8 +108,8 @@ impl Store {
         let folder = Path::from(table.name());
         let found: Vec<_> = self
             .runtime
-            .block_on(self.objects.list(Some(&folder)).try_collect())
-            .map_err(|source| StoreError::Object { object: folder.to_string(), source: Box::new(source) })?;
+            .block_on(objects::retried(|| async { self.objects.list(Some(&folder)).try_collect().await }))
+            .map_err(|e| objects::object_error(folder, e))?;
         let names = found.iter().filter_map(|o| o.location.filename()?.strip_suffix(".parquet"));
         let mut keys: Vec<_> = names.map(|name| Key { table, name: name.to_owned() }).collect();
         keys.sort();
@@ -106,15 +124,25 @@ impl Store {
             .set_created_by(concat!("nightcall ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();
         let bytes = encode(key.table, batches, properties).map_err(|e| parquet_error(key, e))?;
-        self.runtime
-            .block_on(self.objects.put(&key.path(), PutPayload::from(bytes)))
-            .map_err(|e| object_error(key, e))?;
-        Ok(())
+        self.runtime.block_on(self.put(&key.path(), bytes)).map_err(|e| object_error(key, e))
+    }
+
+    async fn put(&self, path: &Path, bytes: Bytes) -> Result<(), object_store::Error> {
+        objects::retried(|| async {
+            if bytes.len() <= PART_BYTES {
+                return self.objects.put(path, PutPayload::from(bytes.clone())).await.map(drop);
+            }
+            let mut parts = WriteMultipart::new_with_chunk_size(self.objects.put_multipart(path).await?, PART_BYTES);
+            parts.put(bytes.clone());
+            parts.finish().await.map(drop)
+        })
+        .await
     }
 
     /// Deletes an object; one that is not there is deleted already.
     pub fn delete(&self, key: &Key) -> Result<(), StoreError> {
-        match self.runtime.block_on(self.objects.delete(&key.path())) {
+        let path = key.path();
+        match self.runtime.block_on(objects::retried(|| async { self.objects.delete(&path).await })) {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(e) => Err(object_error(key, e)),
         }
@@ -137,10 +165,7 @@ impl Store {
     async fn footer(&self, path: &Path) -> Result<Option<ParquetMetaData>, object_store::Error> {
         let mut wanted = FOOTER_BYTES;
         loop {
-            let range = Some(GetRange::Suffix(wanted));
-            let found = self.objects.get_opts(path, GetOptions { range, ..GetOptions::default() }).await?;
-            let size = found.meta.size;
-            let bytes = found.bytes().await?;
+            let (bytes, size) = self.tail(path, wanted).await?;
             let mut reader = ParquetMetaDataReader::new();
             match reader.try_parse_sized(&bytes, size) {
                 Ok(()) => return Ok(reader.finish().ok()),
@@ -152,9 +177,30 @@ impl Store {
         }
     }
 
+    /// The last bytes of an object, and its size.
+    async fn tail(&self, path: &Path, wanted: u64) -> Result<(Bytes, u64), object_store::Error> {
+        objects::retried(|| async {
+            let range = Some(GetRange::Suffix(wanted));
+            match self.objects.get_opts(path, GetOptions { range, ..GetOptions::default() }).await {
+                Ok(found) => {
+                    let (size, range) = (found.meta.size, found.range.clone());
+                    Ok((objects::whole(found.bytes().await?, range.end - range.start)?, size))
+                }
+                // Azure has no ranges from the end.
+                Err(object_store::Error::NotSupported { .. }) => {
+                    let size = self.objects.head(path).await?.size;
+                    let range = size.saturating_sub(wanted)..size;
+                    Ok((objects::get_range(&self.objects, path, range, None).await?, size))
+                }
+                Err(e) => Err(e),
+            }
+        })
+        .await
+    }
+
     /// The record batches of an object, checked against the table; none where it is not there.
     pub fn batches(&self, key: &Key) -> Result<Vec<RecordBatch>, StoreError> {
-        let bytes = match self.runtime.block_on(async { self.objects.get(&key.path()).await?.bytes().await }) {
+        let bytes = match self.runtime.block_on(objects::get(&self.objects, &key.path())) {
             Ok(bytes) => bytes,
             Err(object_store::Error::NotFound { .. }) => return Ok(Vec::new()),
             Err(e) => return Err(object_error(key, e)),
@@ -210,7 +256,7 @@ fn encode(table: Table, batches: &[RecordBatch], properties: WriterProperties) -
 }
 
 fn object_error(key: &Key, source: object_store::Error) -> StoreError {
-    StoreError::Object { object: key.path().to_string(), source: Box::new(source) }
+    objects::object_error(key.path(), source)
 }
 
 fn parquet_error(key: &Key, source: ParquetError) -> StoreError {

@@ -49,7 +49,7 @@ impl Stage for Summarize {
         let tables = Tables::collect(input);
         let calls = tables.by_call::<Call>()?;
         let mut topics = tables.by_call::<Topic>()?;
-        let ready = |id: &str| calls.get(id).and_then(|rows| rows.first()).is_some_and(|call| call.status == "ready");
+        let ready = |id: &str| calls.get(id).and_then(|rows| rows.first()).is_some_and(schema::Call::is_heard);
         let turns: Vec<(String, Vec<Turn>)> =
             tables.by_call::<Turn>()?.into_iter().filter(|(id, _)| ready(id)).collect();
         let dialogues: Vec<Dialogue> =

@@ -18,19 +18,21 @@ use store::Store;
 
 pub fn run(args: &Run, common: &Common) -> Result<Outcome> {
     let (spec, stages) = prepare(&args.how, common)?;
-    let found = pipeline::discover(&args.sources, args.calls.as_deref(), args.crm.as_deref(), &spec.ingest)?;
+    let mut found = pipeline::discover(&args.sources, args.calls.as_deref(), args.crm.as_deref(), &spec.ingest)?;
     for problem in &found.problems {
         anstream::eprintln!("{} {problem}", paint(YELLOW, "warning:"));
     }
     let store = Store::open(&args.store)?;
+    pipeline::mark_duplicates(&store, &mut found.recordings, &spec.ingest)?;
     let options = RunOptions { shard_size: usize::from(args.shard_size), again: None };
     go(&store, stages, found.recordings, options, args.strict, common)
 }
 
 pub fn rerun(args: &Rerun, common: &Common) -> Result<Outcome> {
-    let (_, stages) = prepare(&args.how, common)?;
+    let (spec, stages) = prepare(&args.how, common)?;
     let store = Store::open_existing(&args.store)?;
-    let recordings = pipeline::recordings_of(&store, &args.calls)?;
+    let mut recordings = pipeline::recordings_of(&store, &args.calls)?;
+    pipeline::mark_duplicates(&store, &mut recordings, &spec.ingest)?;
     go(&store, stages, recordings, RunOptions { again: Some(args.stage), ..RunOptions::default() }, args.strict, common)
 }
 
@@ -64,7 +66,7 @@ fn go(
     let mine: Vec<_> = status.troubles.iter().filter(|t| calls.binary_search(&t.call_id).is_ok()).collect();
     if !common.quiet {
         for trouble in &mine {
-            let word = if trouble.kind == "refused" { paint(YELLOW, "refused") } else { paint(RED, "failed ") };
+            let word = if trouble.is_failure() { paint(RED, "failed ") } else { paint(YELLOW, &trouble.kind) };
             anstream::eprintln!("{word} {} ({}): {}", trouble.call_id, trouble.stage, trouble.message);
         }
         let seconds = began.elapsed().as_secs_f64();
@@ -74,12 +76,18 @@ fn go(
             0 => String::new(),
             ms => format!(", {} of audio at {:.1} times real time", term::clock(ms), ms as f64 / 1000.0 / seconds),
         };
-        let refused = mine.iter().filter(|t| t.kind == "refused").count();
+        let failed = mine.iter().filter(|t| t.is_failure()).count();
+        let of = |kind: &str| mine.iter().filter(|t| t.kind == kind).count();
+        let rare: String = ["partial", "duplicate"]
+            .into_iter()
+            .filter(|kind| of(kind) > 0)
+            .map(|kind| format!(", {} {kind}", of(kind)))
+            .collect();
         anstream::eprintln!(
-            "{head}: {} calls ({} up to date, {} failed, {refused} refused) in {seconds:.1} s{heard}",
+            "{head}: {} calls ({} up to date, {failed} failed, {} refused{rare}) in {seconds:.1} s{heard}",
             summary.calls,
             summary.up_to_date,
-            mine.len() - refused,
+            of("refused"),
         );
         let next = calls.first().map_or("CALL_ID", String::as_str);
         let hint = format!("look at one: nightcall show {next} --store {}", store.location());
@@ -88,5 +96,6 @@ fn go(
     if summary.cancelled {
         anyhow::bail!("stopped before the end; run the same command again to go on");
     }
-    Ok(if strict && !mine.is_empty() { Outcome::Incomplete } else { Outcome::Done })
+    let incomplete = mine.iter().any(|t| t.is_failure() || t.kind == "refused");
+    Ok(if strict && incomplete { Outcome::Incomplete } else { Outcome::Done })
 }

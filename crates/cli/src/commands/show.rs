@@ -81,6 +81,8 @@ fn print(rows: &Rows, transcript: bool) {
     if rows.call.status != "ready" {
         let reason = rows.call.status_reason.as_deref().unwrap_or_default();
         paragraph("  ", &format!("{}: {reason}", paint(YELLOW, &rows.call.status)));
+    }
+    if !rows.call.is_heard() {
         return;
     }
     flow(rows);

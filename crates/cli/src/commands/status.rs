@@ -21,8 +21,13 @@ pub fn run(args: &Status, common: &Common) -> Result<Outcome> {
         anstream::println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(Outcome::Done);
     }
+    let rare: String = [("partial", status.partial), ("duplicate", status.duplicate)]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| format!(", {count} {kind}"))
+        .collect();
     anstream::println!(
-        "{}: {} calls in {} shards; {} done ({} of audio), {} failed, {} refused",
+        "{}: {} calls in {} shards; {} done ({} of audio), {} failed, {} refused{rare}",
         store.location(),
         status.calls,
         status.shards,

@@ -168,6 +168,9 @@ fn call(id: &str, ready: bool) -> Call {
         crm: BTreeMap::new(),
         status: if ready { "ready" } else { "refused" }.into(),
         status_reason: None,
+        source_version: None,
+        byte_size: None,
+        duplicate_of: None,
     }
 }
 

@@ -226,6 +226,9 @@ fn call(id: &str) -> Call {
         crm: std::collections::BTreeMap::new(),
         status: "ready".into(),
         status_reason: None,
+        source_version: None,
+        byte_size: None,
+        duplicate_of: None,
     }
 }
 

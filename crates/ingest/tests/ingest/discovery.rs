@@ -54,8 +54,8 @@ fn folders_files_and_globs() {
     assert_eq!(ids(&find(&[&root.join("**/*.MP3")], None, None)), ["b"]);
     let missing = discover(&[root.join("*.ogg").to_str().unwrap().into()], None, None, &IngestConfig::default());
     assert!(matches!(missing, Err(IngestError::NoSuchSource { .. })));
-    let url = discover(&["s3://bucket/calls".into()], None, None, &IngestConfig::default());
-    assert!(url.unwrap_err().to_string().contains("copy them to a folder"));
+    let url = discover(&["ftp://host/calls".into()], None, None, &IngestConfig::default());
+    assert!(url.unwrap_err().to_string().contains("ftp:// is not known"));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn rows_and_files_that_do_not_meet() {
           c.wav,4,0,granted,first\n\
           ./c.wav,5,0,denied,second\n\
           d.wav,1,,granted,\n\
-          s3://bucket/e.wav,6,,granted,\n",
+          ftp://host/e.wav,6,,granted,\n",
     );
     let found = find(&[&root.join("audio")], Some(&list), None);
     assert_eq!(ids(&found), ["1", "2", "3", "4", "6", "d", "rowless"]);
@@ -123,7 +123,7 @@ fn rows_and_files_that_do_not_meet() {
     assert_eq!(problem("4"), format!("{file}:6: names the recording of line 5 again and differs; keep one of the two"));
     // Whichever row is right, a denial counts.
     assert_eq!(row(&found, "4").participants[1].consent, "denied");
-    assert!(problem("6").contains("is a URL"));
+    assert!(problem("6").contains("ftp:// is not known"), "{}", problem("6"));
     assert_eq!(problem("d"), format!("{file}:7: call_id \"1\" is that of line 2; give each call its own"));
     assert_eq!(problem("rowless"), "");
     let lines: Vec<_> = found.problems.iter().map(|p| p.line.unwrap()).collect();
@@ -176,7 +176,9 @@ fn lists_that_are_none() {
     let root = folder.path();
     let error = |list: &Path| discover(&[], Some(list), None, &IngestConfig::default()).unwrap_err().to_string();
     let list = write(root, "calls.csv", b"file,agent\na.wav,x\n");
-    assert!(error(&list).ends_with("has no column recording (path of the recording); its columns are file, agent"));
+    assert!(
+        error(&list).contains("has no column recording (path or URL of the recording); its columns are file, agent")
+    );
     assert!(error(&root.join("none.csv")).contains("none.csv: No such file"));
     assert!(error(root).contains("is not a file"));
 }
@@ -215,6 +217,87 @@ fn crm_keys() {
     let by_call = write(root, "by-call.csv", b"call_id,stage\na,won\n");
     let found = discover(&[root.to_str().unwrap().into()], None, Some(&by_call), &IngestConfig::default()).unwrap();
     assert_eq!(row(&found, "a").crm["stage"].as_deref(), Some("won"));
+}
+
+#[test]
+fn columns_are_mapped_and_times_have_zones() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for name in ["a.wav", "b.wav", "c.wav"] {
+        write(root, name, b"rubbish");
+    }
+    let list = write(
+        root,
+        "calls.csv",
+        b"File;Begin;Case;customer_consent\n\
+          a.wav;2026-07-02 14:30:00;7;\n\
+          b.wav;2026-10-25 02:30:00;8;granted\n",
+    );
+    let crm = write(
+        root,
+        "crm.jsonl",
+        br#"{"CaseNo": 7, "AccountName": "Larkfield", "Contact": {"Name": "Cora"}, "Optin": "Denied", "Owner": "Max"}
+{"CaseNo": 8, "AccountName": "Fernbank", "Optin": "denied"}
+{"CaseNo": "c", "AccountName": "Unlisted", "Optin": "granted"}
+{"CaseNo": "c", "AccountName": "Unlisted", "Optin": "denied"}"#,
+    );
+    let text = r#"
+        time_zone = "Europe/Berlin"
+        crm_key = "CaseNo"
+        crm_key_in_calls = "Case"
+        [columns]
+        recording = "File"
+        started_at = "Begin"
+        account = "crm.AccountName"
+        customer_name = "crm.Contact.Name"
+        customer_consent = "crm.Optin"
+    "#;
+    let config: IngestConfig = toml::from_str(text).unwrap();
+    let sources = [root.to_str().unwrap().to_owned()];
+    let found = discover(&sources, Some(&list), Some(&crm), &config).unwrap();
+    let a = row(&found, "a");
+    assert_eq!(a.started_at.unwrap().to_rfc3339(), "2026-07-02T12:30:00+00:00");
+    assert_eq!((a.participants[1].name.as_deref(), a.participants[1].consent.as_str()), (Some("Cora"), "denied"));
+    let keys: Vec<&str> = a.crm.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["Case", "Owner", "account"]);
+    assert_eq!(a.crm["account"].as_deref(), Some("Larkfield"));
+    // The list's own consent counts before the CRM file's; the hour that the clocks showed twice is reported by its line.
+    let b = row(&found, "b");
+    assert_eq!((b.participants[1].consent.as_str(), b.started_at), ("granted", None));
+    let problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 2);
+    assert!(
+        problems[0].contains("calls.csv:3: started_at") && problems[0].contains("showed twice or never"),
+        "{problems:?}"
+    );
+    assert!(problems[1].contains("crm.jsonl:4: CaseNo \"c\" is that of line 3; left out"), "{problems:?}");
+
+    // Without a list the file's name is the key, and a denial in the CRM file counts all the same, even in a second row.
+    let unlisted = text
+        .replace("\"Case\"", "\"call_id\"")
+        .replace("recording = \"File\"", "")
+        .replace("started_at = \"Begin\"", "");
+    let found = discover(&sources, None, Some(&crm), &toml::from_str(&unlisted).unwrap()).unwrap();
+    assert_eq!(row(&found, "c").participants[1].consent, "denied");
+    assert!(row(&found, "b").participants.is_empty());
+
+    // Columns that are not there are named: consent may stand in them.
+    let error = |crm: Option<&Path>, text: &str| {
+        discover(&sources, Some(&list), crm, &toml::from_str(text).unwrap()).unwrap_err().to_string()
+    };
+    assert!(error(None, text).ends_with("no CRM file is given; give one with --crm"));
+    assert!(
+        error(Some(&crm), &text.replace("Optin", "OptIn"))
+            .contains(r#"customer_consent = "crm.OptIn": the CRM file has no such column"#)
+    );
+    assert!(
+        error(Some(&crm), &text.replace("File", "Datei"))
+            .contains(r#"recording = "Datei": the call list has no such column"#)
+    );
+    assert!(
+        error(Some(&crm), &text.replace("Berlin", "Atlantis"))
+            .starts_with("[ingest] time_zone: \"Europe/Atlantis\" is no")
+    );
 }
 
 #[test]

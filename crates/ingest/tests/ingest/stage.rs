@@ -84,14 +84,6 @@ fn denied_consent_touches_no_file() {
 }
 
 #[test]
-fn without_row_where_one_is_required() {
-    let config = IngestConfig { require_row: true, ..IngestConfig::default() };
-    let out = ingest(&[recording("a", std::path::Path::new("gone.wav"))], config);
-    assert_eq!(out.call("a").status, "refused");
-    assert!(out.call("a").status_reason.as_ref().unwrap().contains("require_row"));
-}
-
-#[test]
 fn bad_ones_are_rows_and_the_others_finish() {
     let folder = tempfile::tempdir().unwrap();
     let good = wav(Coding::Int(16), 8000, &[voice(8000, 60.0, 1), voice(8000, 60.0, 2)]);
@@ -186,6 +178,9 @@ fn what_the_stage_says_of_itself() {
     let other = ingest::Ingest::new(IngestConfig { agent_channel: 1, ..IngestConfig::default() });
     assert_ne!(stage.fingerprint(), other.fingerprint());
     let config: IngestConfig = toml::from_str("language = \"en\"\nagent_channel = 1\n").unwrap();
-    assert_eq!((config.language.as_deref(), config.agent_channel, config.require_row), (Some("en"), 1, false));
+    assert_eq!(
+        (config.language.as_deref(), config.agent_channel, config.consent),
+        (Some("en"), 1, ingest::ConsentRule::None)
+    );
     assert!(toml::from_str::<IngestConfig>("agent_chanel = 1").unwrap_err().to_string().contains("agent_chanel"));
 }

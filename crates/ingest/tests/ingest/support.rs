@@ -101,6 +101,9 @@ pub fn recording(id: &str, path: &Path) -> Recording {
         participants: Vec::new(),
         crm: std::collections::BTreeMap::new(),
         problem: None,
+        byte_size: None,
+        content_sha256: None,
+        duplicate_of: None,
     }
 }
 
@@ -201,6 +204,14 @@ pub fn wav(coding: Coding, rate: u32, channels: &[Vec<f64>]) -> Vec<u8> {
     file.extend((data.len() as u32).to_le_bytes());
     file.extend(data);
     file
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    use {sha2::Digest as _, std::fmt::Write as _};
+    sha2::Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {

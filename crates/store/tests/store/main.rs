@@ -1,6 +1,9 @@
-//! Objects are whole or absent, carry their stamp, and damaged ones are made anew.
+//! Objects are whole or absent, carry their stamp, and damaged ones are made anew; in folders and in buckets.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // Helpers of tests are tests.
+
+mod buckets;
+mod servers;
 
 use schema::{CallMetrics, Fingerprint, ModelId, StageErrorRow, StageName, Table, to_batch};
 use std::{collections::BTreeMap, fs};
@@ -87,8 +90,8 @@ fn a_damaged_object_has_no_stamp_and_names_itself_when_read() {
 
 #[test]
 fn a_location_that_cannot_be_is_named() {
-    let error = Store::open("s3://bucket/calls").err().unwrap().to_string();
-    assert!(error.contains("s3://bucket/calls"), "{error}");
+    let error = Store::open("ftp://host/calls").err().unwrap().to_string();
+    assert!(error.contains("ftp://host/calls: ftp:// is not known"), "{error}");
     let file = tempfile::NamedTempFile::new().unwrap();
     assert!(Store::open(file.path().to_str().unwrap()).is_err());
     assert!(Store::open_existing("no/such/store").err().unwrap().to_string().contains("no such folder"));

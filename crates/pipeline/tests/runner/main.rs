@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod consent;
+
 use pipeline::{Event, Progress, Quiet, RunOptions, Runner, run_as_filter};
 use schema::{
     AudioBlock, Call, CallFailure, CallMetrics, FailureKind, Fingerprint, Item, ModelId, Recording, Segment, Sink,
@@ -31,6 +33,9 @@ fn recording(call_id: &str) -> Recording {
         participants: vec![],
         crm: BTreeMap::new(),
         problem: None,
+        byte_size: None,
+        content_sha256: None,
+        duplicate_of: None,
     }
 }
 
@@ -72,7 +77,9 @@ impl Stage for Ears {
                 };
                 out.batch(Table::Audio, block.into_batch()?)?;
                 if bad {
-                    out.fail(CallFailure::new(&r.call_id, FailureKind::BadInput, "ends early"))?;
+                    let away = r.call_id.ends_with("away");
+                    let kind = if away { FailureKind::Unavailable } else { FailureKind::BadInput };
+                    out.fail(CallFailure::new(&r.call_id, kind, "ends early"))?;
                 }
                 let call = Call {
                     call_id: r.call_id,
@@ -90,6 +97,9 @@ impl Stage for Ears {
                     crm: r.crm,
                     status: if bad { "failed" } else { "ready" }.into(),
                     status_reason: bad.then(|| "ends early".into()),
+                    source_version: r.source_version,
+                    byte_size: r.byte_size,
+                    duplicate_of: r.duplicate_of,
                 };
                 out.rows(&[call])?;
             }
@@ -180,8 +190,10 @@ impl Stage for Counter {
         let tables = Tables::collect(input);
         let segments = tables.by_call::<Segment>()?;
         for (call_id, calls) in tables.by_call::<Call>()? {
+            if !calls[0].is_heard() {
+                continue;
+            }
             self.0.lock().unwrap().push(format!("flow {call_id}"));
-            assert_eq!(calls[0].status, "ready");
             out.rows(&[CallMetrics {
                 call_id: call_id.clone(),
                 speech_ms: segments.get(&call_id).map_or(0, Vec::len) as i64,
@@ -311,6 +323,18 @@ fn a_failed_call_leaves_a_row_and_its_neighbours_alone() {
     let rows = house.store.table::<Call>().unwrap();
     let status: BTreeMap<_, _> = rows.iter().map(|c| (c.call_id.as_str(), c.status.as_str())).collect();
     assert_eq!(status, BTreeMap::from([("a", "ready"), ("bad", "failed"), ("mute", "ready"), ("z", "ready")]));
+}
+
+#[test]
+fn a_recording_whose_store_did_not_answer_is_tried_again() {
+    let house = House::new();
+    house.run(&calls(&["bad-away", "c", "d", "e"]), None);
+    let again = house.run(&calls(&["bad-away", "c", "d", "e"]), None);
+    // The shard of the call, and no other.
+    let ingested: Vec<&String> = again.iter().filter(|l| l.starts_with("ingest")).collect();
+    assert_eq!(ingested, ["ingest bad-away", "ingest c"]);
+    assert!(again.contains(&"transcribe c".to_owned()));
+    assert_eq!(house.errors(), [("bad-away".to_owned(), "ingest".to_owned(), "unavailable".to_owned(), 2)]);
 }
 
 #[test]

@@ -1,0 +1,320 @@
+//! What the columns of a call list and a CRM file mean.
+
+use crate::{IngestConfig, IngestError};
+use arrow::{array::timezone::Tz, compute::kernels::cast_utils::string_to_datetime};
+use chrono::{DateTime, Utc};
+use schema::Participant;
+use std::collections::BTreeMap;
+
+/// Columns with a meaning here; all others are the company's own and go to `crm`.
+const COLUMNS: [&str; 14] = [
+    "recording",
+    "call_id",
+    "started_at",
+    "time_zone",
+    "direction",
+    "language",
+    "agent_id",
+    "agent_name",
+    "agent_channel",
+    "customer_id",
+    "customer_name",
+    "customer_channel",
+    "agent_consent",
+    "customer_consent",
+];
+const CONSENTS: [&str; 3] = ["granted", "denied", "unknown"];
+const CRM: &str = "crm.";
+/// A time as it should be written.
+const EXAMPLE: &str = "2026-03-02T14:30:00+01:00";
+
+/// Cells by column; empty ones are left out.
+pub(crate) type Cells = BTreeMap<String, String>;
+
+/// The column's name without the prefix that marks CRM columns.
+pub(crate) fn bare(column: &str) -> &str {
+    column.strip_prefix(CRM).unwrap_or(column)
+}
+
+/// Under which key cells hold what a pipeline calls `name`.
+fn place(name: &str) -> String {
+    if COLUMNS.contains(&name) || name.starts_with(CRM) { name.to_owned() } else { format!("{CRM}{name}") }
+}
+
+/// [`IngestConfig::columns`]: ours and theirs, apart by where theirs are.
+#[derive(Debug, Default)]
+pub(crate) struct Mapping<'a> {
+    /// From columns of the call list.
+    pub list: Vec<(&'a str, &'a str)>,
+    /// From columns of the CRM file, `crm.` taken off, or of the list with it.
+    pub crm: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Mapping<'a> {
+    pub fn new(config: &'a IngestConfig) -> Result<Self, IngestError> {
+        let mut mapping = Self::default();
+        for (ours, theirs) in &config.columns {
+            match theirs.strip_prefix(CRM) {
+                Some(_) if matches!(ours.as_str(), "recording" | "call_id") => {
+                    let reason = format!("{ours} joins recordings with rows, and must come from the call list");
+                    return Err(wrong(ours, theirs, &reason));
+                }
+                Some(column) => mapping.crm.push((ours, column)),
+                None => mapping.list.push((ours, theirs)),
+            }
+        }
+        Ok(mapping)
+    }
+
+    /// Refuses to take a column from a list that does not have it.
+    pub fn check_list(&self, columns: &[String]) -> Result<(), IngestError> {
+        for (ours, theirs) in &self.list {
+            if !columns.iter().any(|c| c == theirs) {
+                let reason = format!("the call list has no such column; its columns are {}", columns.join(", "));
+                return Err(wrong(ours, theirs, &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses to take a column from a CRM file that does not have it, or that is not given: consent may stand there.
+    pub fn check_crm(&self, crm: Option<&[String]>, list: &[String]) -> Result<(), IngestError> {
+        for (ours, theirs) in &self.crm {
+            let marked = format!("{CRM}{theirs}");
+            if !list.contains(&marked) && !crm.is_some_and(|crm| crm.iter().any(|c| bare(c) == *theirs)) {
+                let reason = match crm {
+                    None => "no CRM file is given; give one with --crm".to_owned(),
+                    Some(crm) => format!("the CRM file has no such column; its columns are {}", crm.join(", ")),
+                };
+                return Err(wrong(ours, &marked, &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// A row of the call list under our names.
+    pub fn of_list(&self, row: &Cells) -> Cells {
+        let mut cells = row.clone();
+        self.list.iter().for_each(|(_, theirs)| drop(cells.remove(*theirs)));
+        for (ours, theirs) in &self.list {
+            if let Some(value) = row.get(*theirs) {
+                cells.insert(place(ours), value.clone());
+            }
+        }
+        cells
+    }
+
+    /// Adds a CRM row, its columns `crm.` taken off, to a row of the call list; where both have a value, the list's counts.
+    /// The key that joins them is not repeated.
+    pub fn join(&self, row: &Cells, crm: &Cells, key: &str) -> Cells {
+        let mut cells = row.clone();
+        let (mut crm, taken) = (crm.clone(), crm);
+        crm.remove(key);
+        for (_, theirs) in &self.crm {
+            cells.remove(&format!("{CRM}{theirs}"));
+            crm.remove(*theirs);
+        }
+        for (ours, theirs) in &self.crm {
+            if let Some(value) = row.get(&format!("{CRM}{theirs}")).or_else(|| taken.get(*theirs)) {
+                cells.entry(place(ours)).or_insert_with(|| value.clone());
+            }
+        }
+        for (column, value) in crm {
+            if !cells.contains_key(&column) || COLUMNS.contains(&column.as_str()) {
+                cells.entry(format!("{CRM}{column}")).or_insert(value);
+            }
+        }
+        cells
+    }
+}
+
+fn wrong(ours: &str, theirs: &str, reason: &str) -> IngestError {
+    IngestError::Config { key: format!("columns: {ours} = {theirs:?}"), reason: reason.to_owned() }
+}
+
+/// What a row says of its call.
+#[derive(Debug, Default)]
+pub(crate) struct Meaning {
+    pub started_at: Option<DateTime<Utc>>,
+    pub direction: Option<String>,
+    pub language: Option<String>,
+    /// None where the row has no column that means something here: such a row is none of the call list.
+    pub participants: Vec<Participant>,
+    pub crm: BTreeMap<String, Option<String>>,
+    /// Why the row cannot be trusted. Its recording must not be read: what the row says of consent is not known.
+    pub problem: Option<String>,
+    /// What was left out.
+    pub notes: Vec<String>,
+}
+
+impl Meaning {
+    /// Reads cells; `zone` is that of times that say none.
+    pub fn of(cells: &Cells, zone: Option<&str>) -> Self {
+        let text = |column: &str| cells.get(column).cloned();
+        let mut meaning = Self { direction: text("direction"), language: text("language"), ..Self::default() };
+        if cells.keys().any(|column| COLUMNS.contains(&column.as_str())) {
+            for role in ["agent", "customer"] {
+                match participant(role, cells) {
+                    Ok(participant) => meaning.participants.push(participant),
+                    Err(message) => drop(meaning.problem.get_or_insert(message)),
+                }
+            }
+        }
+        if let Some(started_at) = cells.get("started_at") {
+            match instant(started_at, cells.get("time_zone").map(String::as_str).or(zone)) {
+                Ok(instant) => meaning.started_at = Some(instant),
+                Err(message) => meaning.notes.push(message),
+            }
+        }
+        // `crm.x` and `x` are one key; where a row has both, the marked one counts.
+        let own = |column: &String| !COLUMNS.contains(&column.as_str());
+        for marked in [false, true] {
+            for (column, value) in cells.iter().filter(|(c, _)| own(c) && c.starts_with(CRM) == marked) {
+                meaning.crm.insert(bare(column).to_owned(), Some(value.clone()));
+            }
+        }
+        meaning
+    }
+
+    /// Takes over who denied consent in another row of the same call: whichever is right, a denial counts.
+    pub fn deny_as(&mut self, other: &Self) {
+        for denied in other.participants.iter().filter(|p| p.consent == "denied") {
+            if self.participants.is_empty() {
+                self.participants.clone_from(&other.participants);
+            }
+            if let Some(same) = self.participants.iter_mut().find(|p| p.role == denied.role) {
+                same.consent.clone_from(&denied.consent);
+            }
+        }
+    }
+}
+
+/// The agent or the customer of a row.
+fn participant(role: &str, cells: &Cells) -> Result<Participant, String> {
+    let text = |column: &str| cells.get(&format!("{role}_{column}")).cloned();
+    let channel = match text("channel") {
+        None => None,
+        Some(channel) => match channel.parse::<i32>() {
+            Ok(number) if number >= 0 => Some(number),
+            _ => return Err(format!("{role}_channel is {channel:?}; channels are numbered 0, 1, ...")),
+        },
+    };
+    let consent = text("consent").unwrap_or_else(|| "unknown".into()).to_lowercase();
+    if !CONSENTS.contains(&consent.as_str()) {
+        return Err(format!("{role}_consent is {consent:?}; it can be {}", CONSENTS.join(", ")));
+    }
+    Ok(Participant {
+        participant_id: role.to_owned(),
+        channel,
+        role: Some(role.to_owned()),
+        name: text("name"),
+        person_id: text("id"),
+        consent,
+    })
+}
+
+/// A zone by name or offset.
+pub(crate) fn zone(name: &str) -> Result<Tz, String> {
+    name.parse().map_err(|_| format!("{name:?} is no time zone; write one such as Europe/Berlin or +01:00"))
+}
+
+/// The instant that a cell means: by its own offset, else in the zone.
+fn instant(text: &str, zone_name: Option<&str>) -> Result<DateTime<Utc>, String> {
+    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+        return Ok(instant.to_utc());
+    }
+    let parse = |zone: &Tz| {
+        // Minutes are enough for most exports, and too little for the parser.
+        let full = if text.len() == 16 { format!("{text}:00") } else { text.to_owned() };
+        string_to_datetime(zone, &full)
+    };
+    let utc = zone("+00:00")?;
+    let Some(name) = zone_name else {
+        return Err(if parse(&utc).is_ok() {
+            format!("started_at is {text:?}, without an offset; write {EXAMPLE}, or set [ingest] time_zone; left out")
+        } else {
+            format!("started_at is {text:?}, which is not RFC 3339, such as {EXAMPLE}; left out")
+        });
+    };
+    let zone = zone(name).map_err(|reason| format!("time_zone: {reason}; started_at is left out"))?;
+    parse(&zone).map(|instant| instant.to_utc()).map_err(|_| {
+        if parse(&utc).is_ok() {
+            format!(
+                "started_at is {text:?}, an hour that the clocks of {name} showed twice or never; write its offset, as in \
+                 {EXAMPLE}; left out"
+            )
+        } else {
+            format!("started_at is {text:?}, which is no time, such as 2026-03-02 14:30:00 or {EXAMPLE}; left out")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(pairs: &[(&str, &str)]) -> Cells {
+        pairs.iter().map(|(column, value)| ((*column).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn crm_columns_with_and_without_prefix() {
+        let meaning = Meaning::of(&cells(&[("stage", "old"), ("crm.stage", "new"), ("agent_id", "7")]), None);
+        assert_eq!(meaning.crm, BTreeMap::from([("stage".into(), Some("new".into()))]));
+        assert_eq!(meaning.participants[0].person_id.as_deref(), Some("7"));
+        assert_eq!(meaning.participants[1].consent, "unknown");
+        // A CRM row alone says nothing of who takes part.
+        assert!(Meaning::of(&cells(&[("crm.stage", "new")]), None).participants.is_empty());
+    }
+
+    #[test]
+    fn times_and_zones() {
+        let utc = |text, zone| instant(text, zone).map(|i| i.to_rfc3339());
+        let berlin = Some("Europe/Berlin");
+        for (text, zone, wanted) in [
+            ("2026-03-02T14:30:00+01:00", None, "2026-03-02T13:30:00+00:00"),
+            ("2026-03-02T14:30:00+01:00", Some("Asia/Tokyo"), "2026-03-02T13:30:00+00:00"),
+            ("2026-03-02 14:30:00", berlin, "2026-03-02T13:30:00+00:00"),
+            ("2026-07-02 14:30", berlin, "2026-07-02T12:30:00+00:00"),
+            ("2026-07-02T14:30:00.250", Some("-05:00"), "2026-07-02T19:30:00.250+00:00"),
+            ("2026-07-02", Some("America/New_York"), "2026-07-02T04:00:00+00:00"),
+        ] {
+            assert_eq!(utc(text, zone).as_deref(), Ok(wanted), "{text} {zone:?}");
+        }
+        let error = |text, zone| utc(text, zone).unwrap_err();
+        assert!(error("2026-03-02 14:30", None).contains("without an offset; write 2026-03-02T14:30:00+01:00"));
+        assert!(error("yesterday", None).contains("not RFC 3339"));
+        assert!(error("02.03.2026 14:30", berlin).contains("which is no time"));
+        // The clocks go forward over the one hour and back over the other.
+        for hour in ["2026-03-29 02:30:00", "2026-10-25 02:30:00"] {
+            assert!(error(hour, berlin).contains("showed twice or never"), "{hour}");
+        }
+        assert!(error("2026-03-02 14:30", Some("Mars/Olympus")).contains("\"Mars/Olympus\" is no time zone"));
+    }
+
+    #[test]
+    fn columns_from_both_files() {
+        let config: IngestConfig = toml::from_str(
+            r#"columns = { recording = "File", agent_name = "customer_name", customer_name = "agent_name",
+                           account = "crm.AccountName", customer_consent = "crm.Consent", deal = "DealNo" }"#,
+        )
+        .unwrap();
+        let mapping = Mapping::new(&config).unwrap();
+        let row = cells(&[("File", "a.wav"), ("agent_name", "Cora"), ("customer_name", "Ada"), ("DealNo", "7")]);
+        let listed = mapping.of_list(&row);
+        let wanted = [("recording", "a.wav"), ("agent_name", "Ada"), ("customer_name", "Cora"), ("crm.deal", "7")];
+        assert_eq!(listed, cells(&wanted));
+        let crm =
+            cells(&[("AccountName", "Larkfield"), ("Consent", "denied"), ("deal", "8"), ("owner", "Max"), ("id", "1")]);
+        let joined = mapping.join(&listed, &crm, "id");
+        let meaning = Meaning::of(&joined, None);
+        let text = |value: &str| Some(value.to_owned());
+        let wanted = [("account", "Larkfield"), ("deal", "7"), ("owner", "Max")];
+        assert_eq!(meaning.crm, wanted.map(|(k, v)| (k.to_owned(), text(v))).into());
+        assert_eq!(meaning.participants[1].consent, "denied");
+        // The list's own answer counts before the CRM file's.
+        let mut answered = listed;
+        answered.insert("customer_consent".into(), "granted".into());
+        assert_eq!(Meaning::of(&mapping.join(&answered, &crm, "id"), None).participants[1].consent, "granted");
+    }
+}
