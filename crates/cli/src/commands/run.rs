@@ -78,16 +78,17 @@ fn go(
         };
         let failed = mine.iter().filter(|t| t.is_failure()).count();
         let of = |kind: &str| mine.iter().filter(|t| t.kind == kind).count();
-        let rare: String = ["partial", "duplicate"]
+        let rare: Vec<String> = ["partial", "duplicate"]
             .into_iter()
             .filter(|kind| of(kind) > 0)
             .map(|kind| format!(", {} {kind}", of(kind)))
             .collect();
         anstream::eprintln!(
-            "{head}: {} calls ({} up to date, {failed} failed, {} refused{rare}) in {seconds:.1} s{heard}",
+            "{head}: {} calls ({} up to date, {failed} failed, {} refused{}) in {seconds:.1} s{heard}",
             summary.calls,
             summary.up_to_date,
             of("refused"),
+            rare.concat(),
         );
         let next = calls.first().map_or("CALL_ID", String::as_str);
         let hint = format!("look at one: nightcall show {next} --store {}", store.location());

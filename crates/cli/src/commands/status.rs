@@ -21,20 +21,21 @@ pub fn run(args: &Status, common: &Common) -> Result<Outcome> {
         anstream::println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(Outcome::Done);
     }
-    let rare: String = [("partial", status.partial), ("duplicate", status.duplicate)]
+    let rare: Vec<String> = [("partial", status.partial), ("duplicate", status.duplicate)]
         .into_iter()
         .filter(|(_, count)| *count > 0)
         .map(|(kind, count)| format!(", {count} {kind}"))
         .collect();
     anstream::println!(
-        "{}: {} calls in {} shards; {} done ({} of audio), {} failed, {} refused{rare}",
+        "{}: {} calls in {} shards; {} done ({} of audio), {} failed, {} refused{}",
         store.location(),
         status.calls,
         status.shards,
         status.done,
         term::clock(status.audio_ms),
         status.failed,
-        status.refused
+        status.refused,
+        rare.concat()
     );
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["stage", "shards done", "stale", "missing", "calls failed"]);
