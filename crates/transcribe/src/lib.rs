@@ -45,6 +45,8 @@ mod config;
 mod engines;
 mod error;
 mod guards;
+#[doc(hidden)]
+pub mod parts;
 mod queue;
 mod segment;
 mod sound;

@@ -4,7 +4,7 @@
 #[path = "support/ggml.rs"]
 mod ggml;
 
-use inference::{Device, Engine};
+use inference::{Device, Engine, Precision};
 use schema::{
     AudioBlock, CallFailure, FailureKind, Item, ModelId, Segment, Sink, Stage, StageError, Table, from_batch,
 };
@@ -40,6 +40,10 @@ fn model(name: &str, engine: Engine, folder: &Path) -> EngineSpec {
 
 /// Moonshine, where it is installed.
 fn moonshine() -> Option<Transcribe> {
+    moonshine_with(TranscribeConfig::default())
+}
+
+fn moonshine_with(config: TranscribeConfig) -> Option<Transcribe> {
     let cache = || {
         let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         base.or_else(|| env::home_dir().map(|home| home.join(".cache"))).map(|base| base.join("nightcall/models"))
@@ -51,7 +55,7 @@ fn moonshine() -> Option<Transcribe> {
         return None;
     }
     let spec = model("moonshine-tiny-en", Engine::Moonshine, &folder);
-    Some(Transcribe::new(TranscribeConfig::default(), vec![spec], &Device::Cpu).unwrap())
+    Some(Transcribe::new(config, vec![spec], &Device::Cpu).unwrap())
 }
 
 /// A call of some channels, in blocks of ten seconds, channel after channel.
@@ -172,6 +176,119 @@ fn nobody_speaks_and_no_word_comes_out() {
         assert!(kept.failures.is_empty(), "{name}: {:?}", kept.failures);
         assert!(kept.rows.is_empty(), "{name}: {:?}", kept.rows.iter().map(|s| &s.text).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn a_silent_hour_has_no_words() {
+    let Some(mut stage) = moonshine() else { return };
+    let block = |i: i64| AudioBlock {
+        call_id: "silence".into(),
+        channel: 0,
+        first_sample: i * 160_000,
+        last: i == 359,
+        language: None,
+        samples: vec![0.0; 160_000],
+    };
+    let mut kept = Kept::default();
+    let mut hour = (0..360).map(|i| Item::Batch(Table::Audio, block(i).into_batch().unwrap()));
+    stage.run(&mut hour, &mut kept).unwrap();
+    assert!(kept.rows.is_empty() && kept.failures.is_empty(), "{} rows, {:?}", kept.rows.len(), kept.failures);
+}
+
+/// A phrase of up to eight words that stands at one place more often than people say one in a row: six times a word, four
+/// times two, three times any longer (as `guards.rs` allows).
+fn loops(text: &str) -> bool {
+    let words: Vec<String> = text.split_whitespace().map(plain).collect();
+    let repeated = |length: usize, at: usize| {
+        let mut parts = words[at..].chunks_exact(length);
+        let first = parts.next();
+        first.map_or(0, |first| 1 + parts.take_while(|part| *part == first).count())
+    };
+    let most = |length: usize| [6, 4].get(length - 1).copied().unwrap_or(3);
+    (1..=8).any(|length| (0..words.len()).any(|at| repeated(length, at) > most(length)))
+}
+
+/// What makes recognizers loop: speech that drowns in noise, music and tones, and a word cut off and played over and over.
+#[test]
+fn no_phrase_is_repeated_over_and_over() {
+    let six = "no ".repeat(6);
+    assert!(!["", &six, "a b a b a b", "I see I say"].into_iter().any(loops));
+    assert!([&format!("{six} no"), "a b a b a b a b a b", "x a b c a b c a b c a b c"].into_iter().all(loops));
+    let Some(mut stage) = moonshine() else { return };
+    let speech = telephone("discovery.wav").swap_remove(0);
+    let level = |sound: &[f32]| (sound.iter().map(|x| x * x).sum::<f32>() / sound.len() as f32).sqrt().max(1e-6);
+    let mut sounds: Vec<(String, Vec<f32>)> = Vec::new();
+    for (name, noise) in wordless().into_iter().filter(|(name, _)| !name.contains("silence")) {
+        for louder in [0.5, 1.0, 3.0] {
+            let gain = louder * level(&speech) / level(&noise);
+            let mix = speech.iter().zip(noise.iter().cycle()).map(|(s, n)| (s + gain * n).clamp(-1.0, 1.0));
+            sounds.push((format!("speech and {name} at {louder}"), mix.take(30 * 16_000).collect()));
+        }
+    }
+    let loud = speech.iter().position(|x| x.abs() > 0.1).unwrap();
+    let syllable = &speech[loud..loud + 3000];
+    sounds.push(("a syllable over and over".into(), syllable.iter().copied().cycle().take(60 * 16_000).collect()));
+    let items = sounds.iter().flat_map(|(name, samples)| call(name, std::slice::from_ref(samples), 160_000)).collect();
+    let kept = run(&mut stage, items);
+    assert!(kept.failures.is_empty(), "{:?}", kept.failures);
+    for segment in &kept.rows {
+        assert!(!loops(&segment.text), "{}: {}", segment.call_id, segment.text);
+    }
+}
+
+/// A stretch of the fixtures in blocks of any size, as a call.
+fn stretch(id: &str, samples: &[f32], size: usize) -> Vec<Item> {
+    call(id, &[samples.to_vec()], size)
+}
+
+#[test]
+fn neither_order_nor_blocks_nor_batches_change_what_is_heard() {
+    let Some(mut stage) = moonshine() else { return };
+    let channels = [telephone("sales-pricing.wav"), telephone("renewal-dates.wav")].concat();
+    let mut state = 7u32;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    let clips: Vec<(String, &[f32])> = (0..24)
+        .map(|i| {
+            let channel = &channels[i % channels.len()];
+            let length = 8000 + random(14 * 16_000);
+            let start = random(channel.len() - length);
+            (format!("clip {i:02}"), &channel[start..start + length])
+        })
+        .collect();
+    let items = |order: &[usize], size: usize| -> Vec<Item> {
+        order.iter().flat_map(|&i| stretch(&clips[i].0, clips[i].1, size)).collect()
+    };
+    let order: Vec<usize> = (0..clips.len()).collect();
+    let first = run(&mut stage, items(&order, 160_000));
+    assert!(first.failures.is_empty() && first.rows.len() >= clips.len() / 2, "{} rows", first.rows.len());
+    let mut alone = Vec::new();
+    for &i in &order {
+        alone.extend(run(&mut stage, items(&[i], 160_000)).rows);
+    }
+    assert_eq!(first.rows, alone, "a call alone");
+    for size in [30_000, 77_777] {
+        let mut shuffled = order.clone();
+        for i in (1..shuffled.len()).rev() {
+            shuffled.swap(i, random(i + 1));
+        }
+        assert_eq!(first.rows, run(&mut stage, items(&shuffled, size)).rows, "blocks of {size} in another order");
+    }
+    // In full precision batches are padded: what is said and when is the same, and its log probability to a thousandth.
+    let exact = |batch_s, order: &[usize]| {
+        let config = TranscribeConfig { batch_s, precision: Precision::F32, ..TranscribeConfig::default() };
+        run(&mut moonshine_with(config).unwrap(), items(order, 160_000)).rows
+    };
+    let reversed: Vec<usize> = order[..8].iter().rev().copied().collect();
+    let (wide, narrow) = (exact(300.0, &order[..8]), exact(16.0, &reversed));
+    let said = |rows: &[Segment]| {
+        let words = |s: &Segment| s.words.iter().map(|w| (w.text.clone(), w.start_ms, w.end_ms)).collect::<Vec<_>>();
+        rows.iter().map(|s| (s.call_id.clone(), s.segment_index, words(s))).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&wide), said(&narrow));
+    assert!(wide.iter().zip(&narrow).all(|(a, b)| (a.avg_logprob - b.avg_logprob).abs() < 2e-3));
 }
 
 #[test]
