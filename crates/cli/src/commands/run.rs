@@ -77,7 +77,7 @@ fn go(
             ms => format!(", {} of audio at {:.1} times real time", term::clock(ms), ms as f64 / 1000.0 / seconds),
         };
         let failed = mine.iter().filter(|t| t.is_failure()).count();
-        let of = |kind| mine.iter().filter(|t| t.kind == kind).count();
+        let of = |kind: &str| mine.iter().filter(|t| t.kind == kind).count();
         let rare: String = ["partial", "duplicate"]
             .into_iter()
             .filter(|kind| of(kind) > 0)
