@@ -28,8 +28,8 @@ pub fn batch(lengths: &[usize], batch_s: f32) -> usize {
     let mut waiting = Waiting::of(&recognizer);
     let mut done = 0;
     for (start, &length) in lengths.iter().enumerate() {
-        let chunk = Chunk { start, samples: vec![0.0; length], spans: Vec::new() };
-        let pending = Pending { call: "call".into(), channel: 0, language: "en".into(), chunk, again: false };
+        let chunk = Chunk { start, samples: vec![0.0; length], ..Chunk::default() };
+        let pending = Pending { call: "call".into(), channel: 0, language: Some("en".into()), chunk, again: false };
         done += waiting.push(pending).map_or(0, |chunks| recognizer.recognize(chunks).len());
     }
     done + recognizer.recognize(waiting.take()).len()

@@ -92,12 +92,17 @@ fn loops(tokens: &[u32]) -> bool {
     })
 }
 
+/// On a graphics card rows leave once one in so many has ended: all that the others remember is copied then.
+const LEAVING: usize = 4;
+
 /// A row under way.
 struct Row {
     task: Task,
     /// Tokens of the prompt that it was given.
     given: usize,
     decoded: Decoded,
+    /// Whether it is still there only because leaving costs more than staying.
+    ended: bool,
 }
 
 impl Row {
@@ -107,7 +112,7 @@ impl Row {
         if let Ok(none) = task.frames.narrow(0, 0, 0) {
             task.frames = none;
         }
-        Self { task, given: 0, decoded: Decoded { lead, ..Decoded::default() } }
+        Self { task, given: 0, decoded: Decoded { lead, ..Decoded::default() }, ended: false }
     }
 
     /// The token for the next step.
@@ -119,9 +124,9 @@ impl Row {
     fn stands(&self, rules: &Rules) -> Stands {
         let last = self.task.prompt.len() - 1;
         Stands {
-            kept: self.given >= self.task.begin,
-            listens: self.given == self.task.begin && rules.no_speech.is_some(),
-            speaks: self.given >= last,
+            kept: !self.ended && self.given >= self.task.begin,
+            listens: !self.ended && self.given == self.task.begin && rules.no_speech.is_some(),
+            speaks: !self.ended && self.given >= last,
         }
     }
 
@@ -186,20 +191,19 @@ impl<'a, M: Decoder> Batch<'a, M> {
         let asked: Vec<usize> = (0..self.rows.len()).filter(|&i| stands[i].listens || stands[i].speaks).collect();
         let said = if asked.is_empty() { Vec::new() } else { self.ask(&hidden, &asked, &stands)? };
         let mut said = said.into_iter();
-        let mut kept = Vec::with_capacity(self.rows.len());
-        let mut live = Vec::with_capacity(self.rows.len());
-        for (i, mut row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+        for (i, row) in self.rows.iter_mut().enumerate() {
             let said = if asked.contains(&i) { said.next().flatten() } else { None };
-            if row.take(said, self.rules) {
-                kept.push(i);
-                live.push(row);
-            } else {
-                self.done.push(row);
-            }
+            row.ended |= !row.take(said, self.rules);
         }
-        self.rows = live;
-        if kept.len() < tokens.len() {
-            self.state.keep(&kept)?;
+        let ended = self.rows.iter().filter(|row| row.ended).count();
+        if ended > 0 && (host || ended * LEAVING >= self.rows.len()) {
+            let live: Vec<usize> = (0..self.rows.len()).filter(|&i| !self.rows[i].ended).collect();
+            let (done, rows) = std::mem::take(&mut self.rows).into_iter().partition(|row| row.ended);
+            self.rows = rows;
+            self.done.extend::<Vec<Row>>(done);
+            if !live.is_empty() {
+                self.state.keep(&live)?;
+            }
         }
         Ok(())
     }
