@@ -354,6 +354,10 @@ fn the_readme_is_true() {
     };
     let mut commands = 0;
     for command in readme.replace("\\\n", "").lines().filter_map(|line| line.strip_prefix("    nightcall ")) {
+        // Buckets are tested in crates/store and crates/ingest, on servers of this machine.
+        if command.contains("://") {
+            continue;
+        }
         if command.starts_with("stage") {
             let store = store::Store::open_existing(folder.path().join("store").to_str().unwrap()).unwrap();
             fs::write(folder.path().join("calls-and-segments.arrows"), calls_and_segments(&store)).unwrap();
