@@ -254,20 +254,24 @@ impl Shift<'_> {
             (call, number, channel, chunks)
         };
         let heard: Vec<_> = self.threads.install(|| work.into_par_iter().map(cut).collect());
+        // All channels of a call first, so that what follows sees them as far as they have come.
+        let mut cut: BTreeMap<String, Vec<(i32, Chunk)>> = BTreeMap::new();
         for (id, number, channel, chunks) in heard {
             let Some(State::Open(call)) = self.calls.get_mut(&id) else { continue };
             call.channels.insert(number, channel);
             match chunks {
-                Ok(chunks) => {
-                    let (chunks, detect) = call.ready(number, chunks);
-                    if let Some(detect) = detect {
-                        let (model, call) = (call.model, call.id.clone());
-                        self.send(model, Work::Detect(call, detect))?;
-                    }
-                    self.gather(&id, chunks)?;
-                }
+                Ok(chunks) => cut.entry(id).or_default().extend(chunks.into_iter().map(|chunk| (number, chunk))),
                 Err(failure) => self.give_up(&id, Some(failure)),
             }
+        }
+        for (id, chunks) in cut {
+            let Some(State::Open(call)) = self.calls.get_mut(&id) else { continue };
+            let (chunks, detect) = call.ready(chunks);
+            if let Some(detect) = detect {
+                let (model, call) = (call.model, call.id.clone());
+                self.send(model, Work::Detect(call, detect))?;
+            }
+            self.gather(&id, chunks)?;
         }
         Ok(())
     }
@@ -404,11 +408,10 @@ impl Call {
         Self { id: id.into(), model, language, held, channels: BTreeMap::new() }
     }
 
-    /// Takes a channel's chunks; gives those that may be recognized, and those by which the language is to be found out
+    /// Takes chunks, by channel; gives those that may be recognized, and those by which the language is to be found out
     /// before. Which these are depends on the call alone.
-    fn ready(&mut self, number: i32, chunks: Vec<Chunk>) -> (Vec<(i32, Chunk)>, Option<Vec<Chunk>>) {
-        let chunks = chunks.into_iter().map(|chunk| (number, chunk));
-        let Some(held) = &mut self.held else { return (chunks.collect(), None) };
+    fn ready(&mut self, chunks: Vec<(i32, Chunk)>) -> (Vec<(i32, Chunk)>, Option<Vec<Chunk>>) {
+        let Some(held) = &mut self.held else { return (chunks, None) };
         held.extend(chunks);
         let first = held.iter().map(|(_, chunk)| chunk.start).min();
         let open = self.channels.values().filter(|channel| channel.chunker.is_some());
