@@ -243,6 +243,52 @@ fn a_killed_run_goes_on_to_the_same_tables() {
     assert_eq!(tables(&whole), tables(&cut));
 }
 
+/// Every row of a store's tables, in order.
+fn rows(store: &Path) -> Vec<String> {
+    let store = store::Store::open_existing(store.to_str().unwrap()).unwrap();
+    let mut rows = Vec::new();
+    macro_rules! add {
+        ($($table:ident),*) => {
+            $(rows.extend(store.table::<schema::$table>().unwrap().iter().map(|row| format!("{row:?}")));)*
+        };
+    }
+    add!(
+        Call,
+        Segment,
+        Turn,
+        SpeakerMetrics,
+        CallMetrics,
+        Topic,
+        Summary,
+        FollowUp,
+        Keyword,
+        Sentiment,
+        SentimentTrend
+    );
+    rows.sort();
+    rows
+}
+
+#[test]
+fn neither_another_run_nor_threads_nor_shards_change_the_tables() {
+    if !models("neither_another_run_nor_threads_nor_shards_change_the_tables") {
+        return;
+    }
+    let calls = three_calls();
+    let stores = tempfile::tempdir().unwrap();
+    let run = |name: &str, args: &[&str]| {
+        let store = stores.path().join(name);
+        nightcall().arg("run").arg(calls.path()).arg("-q").args(args).arg("--store").arg(&store).assert().code(0);
+        store
+    };
+    let first = run("first", &[]);
+    assert!(rows(&first).len() > 50, "{} rows", rows(&first).len());
+    assert_eq!(tables(&first), tables(&run("again", &[])), "another run");
+    assert_eq!(tables(&first), tables(&run("one thread", &["--jobs", "1"])), "one thread");
+    assert_eq!(tables(&first), tables(&run("threads", &["--jobs", "5"])), "five threads");
+    assert_eq!(rows(&first), rows(&run("shards", &["--shard-size", "1"])), "a shard a call");
+}
+
 #[test]
 fn bad_input_costs_its_own_call() {
     if !models("bad_input_costs_its_own_call") {
