@@ -5,7 +5,7 @@
 //! batch. Quantization of activations as they come is that of ONNX Runtime's dynamic quantization, with a scale a row
 //! instead of one a tensor.
 //!
-//! The inner loop is written for AVX-512 with VNNI, for AVX2, and in plain Rust; [`Level::best`] chooses when it runs.
+//! The inner loop is written for AMX, for AVX-512 with VNNI, for AVX2, and in plain Rust; [`Level::best`] chooses when it runs.
 
 #![allow(unsafe_code)] // the processors' instructions; each block says why it is sound
 
@@ -20,6 +20,8 @@ const GROUP: usize = 4;
 /// Rows and panels of the largest tile: 24 sums, 4 weights and an activation fill the 32 registers of AVX-512.
 const TILE_ROWS: usize = 6;
 const TILE_PANELS: usize = 4;
+/// The rows of quantized activations are a multiple of this.
+const TILE_OF_ROWS: usize = 16;
 /// Rows that a task takes at most: their activations stay in the cache while the weights pass by.
 const TASK_ROWS: usize = 48;
 
@@ -40,6 +42,8 @@ pub(crate) enum Level {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Amx,
 }
 
 impl Level {
@@ -54,6 +58,9 @@ impl Level {
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
                 levels.push(Self::Avx512);
             }
+            if levels.last() == Some(&Self::Avx512) && amx::is_there() {
+                levels.push(Self::Amx);
+            }
         }
         levels
     }
@@ -65,6 +72,8 @@ impl Level {
             Self::Avx2 => "AVX2",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "AVX-512 with VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => "AMX",
         }
     }
 
@@ -92,7 +101,7 @@ impl Weight {
     /// Quantizes `[outputs, inputs]`.
     pub fn new(weight: &[f32], inputs: usize) -> Self {
         let outputs = weight.len() / inputs;
-        let groups = inputs.div_ceil(GROUP);
+        let groups = groups(inputs);
         let grids: Vec<Grid> = weight.par_chunks_exact(inputs).map(Grid::of).collect();
         let mut lanes = vec![Lane([0; LANES * GROUP]); outputs.div_ceil(LANES) * groups];
         for (output, (row, grid)) in weight.chunks_exact(inputs).zip(&grids).enumerate() {
@@ -170,9 +179,13 @@ impl Weight {
 
     /// Adds to what is there.
     fn add_panels(&self, level: Level, x: &Quantized, panels: Range<usize>, out: &mut [f32]) {
-        let groups = self.inputs.div_ceil(GROUP);
+        let groups = groups(self.inputs);
         let origin = panels.start * LANES;
         let width = (panels.end * LANES).min(self.outputs) - origin;
+        #[cfg(target_arch = "x86_64")]
+        if level == Level::Amx {
+            return self.add_panels_amx(x, panels, origin, width, out);
+        }
         let mut sums: Sums = [[[0; LANES]; TILE_PANELS]; TILE_ROWS];
         for first in panels.clone().step_by(TILE_PANELS) {
             let count = TILE_PANELS.min(panels.end - first);
@@ -186,15 +199,68 @@ impl Weight {
                 let out = &mut out[row * width..];
                 Arch::new().dispatch(|| {
                     for (r, sums) in sums.iter().take(rows).enumerate() {
-                        let (scale, total) = (x.scales[row + r], x.totals[row + r]);
                         let out = &mut out[r * width + from - origin..][..to - from];
-                        for (((out, sum), own), zero) in out.iter_mut().zip(sums.as_flattened()).zip(own).zip(zeros) {
-                            *out += (sum - zero * total) as f32 * (scale * own);
+                        scaled_onto(out, sums.as_flattened(), (x.scales[row + r], x.totals[row + r]), own, zeros);
+                    }
+                });
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn add_panels_amx(&self, x: &Quantized, panels: Range<usize>, origin: usize, width: usize, out: &mut [f32]) {
+        let groups = groups(self.inputs);
+        let (depth, rows) = (groups * GROUP, x.scales.len());
+        let mut sums = amx::Sums::default();
+        for first in panels.clone().step_by(2) {
+            let pair = [first, (first + 1).min(panels.end - 1)].map(|p| &self.lanes[p * groups..(p + 1) * groups]);
+            for row in (0..rows).step_by(2 * amx::ROWS) {
+                let second = if rows - row > amx::ROWS { row + amx::ROWS } else { row };
+                let blocks = [row, second].map(|row| &x.bytes[row * depth..(row + amx::ROWS) * depth]);
+                amx::multiply(blocks, pair, &mut sums);
+                Arch::new().dispatch(|| {
+                    for r in 0..(2 * amx::ROWS).min(rows - row) {
+                        for panel in first..(first + 2).min(panels.end) {
+                            let (from, to) = (panel * LANES, ((panel + 1) * LANES).min(self.outputs));
+                            let out = &mut out[(row + r) * width + from - origin..][..to - from];
+                            let sums = &sums.0[r / amx::ROWS * 2 + panel - first][r % amx::ROWS];
+                            let (own, zeros) = (&self.scales[from..to], &self.zeros[from..to]);
+                            scaled_onto(out, sums, (x.scales[row + r], x.totals[row + r]), own, zeros);
                         }
                     }
                 });
             }
         }
+    }
+}
+
+/// Groups of inputs that are stored: whole tiles where there are tiles.
+fn groups(inputs: usize) -> usize {
+    let groups = inputs.div_ceil(GROUP);
+    #[cfg(target_arch = "x86_64")]
+    if Level::best() == Level::Amx {
+        return groups.next_multiple_of(amx::GROUPS);
+    }
+    groups
+}
+
+/// Adds a row's sums, brought to the scale of the row and of each output.
+#[allow(clippy::inline_always)] // so that the caller's level of SIMD holds for the loop
+#[inline(always)]
+fn scaled_onto(out: &mut [f32], sums: &[i32], (scale, total): (f32, i32), own: &[f32], zeros: &[i32]) {
+    let (outs, rest) = out.as_chunks_mut::<LANES>();
+    let add = |out: &mut f32, sum: i32, own: f32, zero: i32| *out += (sum - zero * total) as f32 * (scale * own);
+    // Whole registers first: of known lengths, their loops are one instruction each.
+    let (sums, sums_rest) = sums.as_chunks::<LANES>();
+    let ((own, own_rest), (zeros, zeros_rest)) = (own.as_chunks::<LANES>(), zeros.as_chunks::<LANES>());
+    for (((out, sums), own), zeros) in outs.iter_mut().zip(sums).zip(own).zip(zeros) {
+        for i in 0..LANES {
+            add(&mut out[i], sums[i], own[i], zeros[i]);
+        }
+    }
+    let sums_rest = sums.get(outs.len()).map_or(sums_rest, |sums| &sums[..]);
+    for (((out, sum), own), zero) in rest.iter_mut().zip(sums_rest).zip(own_rest).zip(zeros_rest) {
+        add(out, *sum, *own, *zero);
     }
 }
 
@@ -265,12 +331,13 @@ struct Quantized {
 
 impl Quantized {
     fn new(x: &[f32], rows: usize, stride: usize, inputs: usize, wide: bool) -> Self {
-        let width = inputs.next_multiple_of(GROUP);
-        let mut bytes = vec![0; rows * width];
+        let width = groups(inputs) * GROUP;
+        // Tiles of rows read whole ones.
+        let mut bytes = vec![0; rows.next_multiple_of(TILE_OF_ROWS) * width];
         let (mut scales, mut totals) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
         let mut rest = vec![0.0; if wide { rows * inputs } else { 0 }];
         let arch = Arch::new();
-        for (row, bytes) in bytes.chunks_exact_mut(width).enumerate() {
+        for (row, bytes) in bytes.chunks_exact_mut(width).take(rows).enumerate() {
             let (x, bytes) = (&x[row * stride..][..inputs], &mut bytes[..inputs]);
             let (scale, total) = arch.dispatch(|| quantize(x, bytes));
             if wide {
@@ -319,7 +386,7 @@ fn tile(level: Level, x: &[i8], rows: usize, lanes: &[Lane], panels: usize, sums
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => x86::avx2_tile(x, rows, lanes, panels, sums),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => x86::avx512_tile(x, rows, lanes, panels, sums),
+        Level::Avx512 | Level::Amx => x86::avx512_tile(x, rows, lanes, panels, sums),
     }
 }
 
@@ -452,6 +519,111 @@ mod x86 {
                     sums[panel][quarter * 4 + output] = pair[0] + pair[1];
                 }
             }
+        }
+    }
+}
+
+/// Tiles of 16 rows and 16 outputs (Intel's Advanced Matrix Extensions). The instructions are written out, since Rust has no
+/// functions for them yet.
+#[cfg(target_arch = "x86_64")]
+mod amx {
+    use super::{LANES, Lane};
+    use std::arch::{asm, x86_64::__cpuid_count};
+
+    /// Rows of a tile.
+    pub(super) const ROWS: usize = super::TILE_OF_ROWS;
+    /// Groups of inputs of a tile.
+    pub(super) const GROUPS: usize = 16;
+
+    /// The sums of two tiles of rows with two of outputs.
+    #[derive(Default)]
+    #[repr(C, align(64))]
+    pub(super) struct Sums(pub [[[i32; LANES]; ROWS]; 4]);
+
+    /// Eight tiles of 16 rows of 64 bytes (Intel, "Software Developer's Manual", LDTILECFG).
+    #[repr(C, align(64))]
+    struct Tiles([u8; 64]);
+
+    static TILES: Tiles = {
+        let mut tiles = [0; 64];
+        tiles[0] = 1;
+        let mut tile = 0;
+        while tile < 8 {
+            tiles[16 + 2 * tile] = 64;
+            tiles[48 + tile] = 16;
+            tile += 1;
+        }
+        Tiles(tiles)
+    };
+
+    /// Whether the processor has tiles of bytes, and the kernel lets this process use them.
+    pub(super) fn is_there() -> bool {
+        if !cfg!(target_os = "linux") || __cpuid_count(0, 0).eax < 7 {
+            return false;
+        }
+        const BOTH: u32 = 1 << 24 | 1 << 25;
+        if __cpuid_count(7, 0).edx & BOTH != BOTH {
+            return false;
+        }
+        // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
+        let (call, request, feature) = (158u64, 0x1023u64, 18u64);
+        let answer: u64;
+        // SAFETY: a system call that changes nothing but what this process may use; it clobbers rcx and r11.
+        unsafe {
+            asm!("syscall", inlateout("rax") call => answer, in("rdi") request, in("rsi") feature,
+                out("rcx") _, out("r11") _, options(nostack));
+        }
+        answer == 0
+    }
+
+    /// The sums of two blocks of 16 rows and two panels.
+    pub(super) fn multiply(rows: [&[i8]; 2], panels: [&[Lane]; 2], sums: &mut Sums) {
+        let groups = panels[0].len();
+        let depth = groups * super::GROUP;
+        assert!(groups > 0 && groups.is_multiple_of(GROUPS) && panels[1].len() == groups);
+        assert!(rows.iter().all(|rows| rows.len() == ROWS * depth));
+        // SAFETY: `is_there` said that the tiles may be used. Each step reads 64 bytes of 16 rows `depth` bytes apart and
+        // 16 lanes of 64 bytes; the steps end with the rows and the panels. Four tiles of 1024 bytes are written.
+        unsafe {
+            asm!(
+                "ldtilecfg [{tiles}]",
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "2:",
+                "tileloadd tmm4, [{a0} + {depth}*1]",
+                "tileloadd tmm6, [{b0} + {lane}*1]",
+                "tileloadd tmm7, [{b1} + {lane}*1]",
+                "tdpbsud tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{a1} + {depth}*1]",
+                "tdpbsud tmm1, tmm4, tmm7",
+                "tdpbsud tmm2, tmm5, tmm6",
+                "tdpbsud tmm3, tmm5, tmm7",
+                "add {a0}, 64",
+                "add {a1}, 64",
+                "add {b0}, 1024",
+                "add {b1}, 1024",
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{sums} + {lane}*1], tmm0",
+                "tilestored [{sums} + {lane}*1 + 1024], tmm1",
+                "tilestored [{sums} + {lane}*1 + 2048], tmm2",
+                "tilestored [{sums} + {lane}*1 + 3072], tmm3",
+                "tilerelease",
+                tiles = in(reg) TILES.0.as_ptr(),
+                a0 = inout(reg) rows[0].as_ptr() => _,
+                a1 = inout(reg) rows[1].as_ptr() => _,
+                b0 = inout(reg) panels[0].as_ptr() => _,
+                b1 = inout(reg) panels[1].as_ptr() => _,
+                depth = in(reg) depth,
+                lane = in(reg) 64usize,
+                steps = inout(reg) groups / GROUPS => _,
+                sums = in(reg) sums.0.as_mut_ptr(),
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
         }
     }
 }
