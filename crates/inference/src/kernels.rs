@@ -4,6 +4,28 @@
 //! Each function takes the tensor that it changes by value: call it on a fresh result that nobody else holds. On a
 //! graphics card they are candle's operations.
 
+/// A function whose loops are compiled for each level of SIMD, with the right one chosen when it is called. A closure given to
+/// [`Arch::dispatch`] is that only where the compiler puts it into its caller, which it does not do with long ones.
+macro_rules! vectorized {
+    ($(#[$meta:meta])* fn $name:ident<'a>($($arg:ident: $type:ty),* $(,)?) -> $out:ty $body:block) => {
+        $(#[$meta])*
+        fn $name<'a>($($arg: $type),*) -> $out {
+            struct Op<'a> { $($arg: $type),* }
+            impl<'a> pulp::WithSimd for Op<'a> {
+                type Output = $out;
+
+                #[allow(clippy::inline_always)] // so that the caller's level of SIMD holds
+                #[inline(always)]
+                fn with_simd<S: pulp::Simd>(self, _: S) -> $out {
+                    let Op { $($arg),* } = self;
+                    $body
+                }
+            }
+            pulp::Arch::new().dispatch(Op { $($arg),* })
+        }
+    };
+}
+
 pub(crate) mod int8;
 mod math;
 mod memory;
@@ -115,11 +137,15 @@ pub(crate) fn group_norm(x: Tensor, gain: &Tensor, offset: &Tensor) -> Result<Te
 
 /// The index and the log probability of the greatest of a row of logits; the first of equals.
 pub(crate) fn likeliest(logits: &[f32]) -> (usize, f32) {
-    Arch::new().dispatch(|| {
+    best_of(logits)
+}
+
+vectorized! {
+    fn best_of<'a>(logits: &'a [f32]) -> (usize, f32) {
         let best = greatest(logits);
         let at = logits.iter().position(|&logit| logit >= best).unwrap_or(0);
         (at, -sum(logits, |logit| exp(logit - best)).ln())
-    })
+    }
 }
 
 /// What norms add to the variance, in most models.
@@ -194,28 +220,30 @@ impl Multiply<'_> {
         if self.weight.inputs() != self.window.0 * channels {
             bail!("windows of {} by {channels} for a weight of {} inputs", self.window.0, self.weight.inputs());
         }
-        let (rows, arch) = (outputs(inputs, self.window), Arch::new());
+        let rows = outputs(inputs, self.window);
         self.weight.multiply_onto(int8::Level::best(), x, rows, self.window.1 * channels, &mut out, |rows| {
-            then(arch, rows, self.bias, self.then);
+            then(rows, self.bias, self.then);
         });
         Ok((CpuStorage::F32(out), (rows, width).into()))
     }
 }
 
-/// `activation(x + bias)` over whole rows.
-fn then(arch: Arch, rows: &mut [f32], bias: Option<&[f32]>, activation: Activation) {
-    let Some(bias) = bias else {
-        return match activation {
-            Activation::None => {}
-            Activation::Tanh => arch.dispatch(|| each(rows, tanh)),
-            Activation::Gelu => arch.dispatch(|| each(rows, gelu)),
+vectorized! {
+    /// `activation(x + bias)` over whole rows.
+    fn then<'a>(rows: &'a mut [f32], bias: Option<&'a [f32]>, activation: Activation) -> () {
+        let Some(bias) = bias else {
+            return match activation {
+                Activation::None => {}
+                Activation::Tanh => each(rows, tanh),
+                Activation::Gelu => each(rows, gelu),
+            };
         };
-    };
-    let rows = rows.chunks_exact_mut(bias.len());
-    match activation {
-        Activation::None => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, |x| x))),
-        Activation::Tanh => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, tanh))),
-        Activation::Gelu => arch.dispatch(|| rows.for_each(|row| each_biased(row, bias, gelu))),
+        let rows = rows.chunks_exact_mut(bias.len());
+        match activation {
+            Activation::None => rows.for_each(|row| each_biased(row, bias, |x| x)),
+            Activation::Tanh => rows.for_each(|row| each_biased(row, bias, tanh)),
+            Activation::Gelu => rows.for_each(|row| each_biased(row, bias, gelu)),
+        }
     }
 }
 
@@ -227,8 +255,7 @@ impl candle_core::InplaceOp1 for Activate {
     }
 
     fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let arch = Arch::new();
-        floats_mut(x, layout)?.par_chunks_mut(TASK).for_each(|rows| then(arch, rows, None, self.0));
+        floats_mut(x, layout)?.par_chunks_mut(TASK).for_each(|rows| then(rows, None, self.0));
         Ok(())
     }
 }
@@ -239,11 +266,16 @@ impl candle_core::InplaceOp2 for Activate {
     }
 
     fn cpu_fwd(&self, x: &mut CpuStorage, x_layout: &Layout, bias: &CpuStorage, bias_layout: &Layout) -> Result<()> {
-        let arch = Arch::new();
         let (bias, width) = (floats(bias, bias_layout)?, width(bias_layout)?);
         let rows = floats_mut(x, x_layout)?.par_chunks_mut(task(width));
-        rows.for_each(|rows| then(arch, rows, Some(bias), self.0));
+        rows.for_each(|rows| then(rows, Some(bias), self.0));
         Ok(())
+    }
+}
+
+vectorized! {
+    fn softmax_rows<'a>(rows: &'a mut [f32], width: usize) -> () {
+        rows.chunks_exact_mut(width).for_each(softmax_row);
     }
 }
 
@@ -255,11 +287,21 @@ impl candle_core::InplaceOp1 for Softmax {
     }
 
     fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let (arch, width) = (Arch::new(), width(layout)?);
-        floats_mut(x, layout)?
-            .par_chunks_mut(task(width))
-            .for_each(|rows| arch.dispatch(|| rows.chunks_exact_mut(width).for_each(softmax_row)));
+        let width = width(layout)?;
+        floats_mut(x, layout)?.par_chunks_mut(task(width)).for_each(|rows| softmax_rows(rows, width));
         Ok(())
+    }
+}
+
+vectorized! {
+    /// Rows of x, `[2n]`, into rows of `out`, `[n]`.
+    fn gate_rows<'a>(x: &'a [f32], out: &'a mut [f32], half: usize) -> () {
+        for (row, out) in x.chunks_exact(2 * half).zip(out.chunks_exact_mut(half)) {
+            let (value, gate) = row.split_at(half);
+            for ((out, value), &gate) in out.iter_mut().zip(value).zip(gate) {
+                *out = value * gate / (1.0 + exp(-gate));
+            }
+        }
     }
 }
 
@@ -273,15 +315,26 @@ impl candle_core::CustomOp1 for Gate {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, candle_core::Shape)> {
         let (x, width, half) = (floats(x, layout)?, width(layout)?, width(layout)? / 2);
         let mut out = vec![0.0; x.len() / 2];
-        Arch::new().dispatch(|| {
-            for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(half)) {
-                let (value, gate) = row.split_at(half);
-                for ((out, value), &gate) in out.iter_mut().zip(value).zip(gate) {
-                    *out = value * gate / (1.0 + exp(-gate));
-                }
-            }
-        });
+        gate_rows(x, &mut out, half);
         Ok((CpuStorage::F32(out), (layout.shape().elem_count() / width, half).into()))
+    }
+}
+
+vectorized! {
+    /// Layer normalisation of rows of x into `out`.
+    fn normalise<'a>(x: &'a [f32], out: &'a mut [f32], gain: &'a [f32], offset: Option<&'a [f32]>, epsilon: f32) -> () {
+        let width = gain.len();
+        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let mean = sum(x, |x| x) / width as f32;
+            let variance = sum(x, |x| (x - mean) * (x - mean)) / width as f32;
+            let scale = 1.0 / (variance + epsilon).sqrt();
+            for ((out, x), gain) in out.iter_mut().zip(x).zip(gain) {
+                *out = (x - mean) * scale * gain;
+            }
+            if let Some(offset) = offset {
+                each_biased(out, offset, |x| x);
+            }
+        }
     }
 }
 
@@ -296,23 +349,11 @@ impl LayerNorm {
         offset: Option<&[f32]>,
         shape: &candle_core::Shape,
     ) -> (CpuStorage, candle_core::Shape) {
-        let (arch, width) = (Arch::new(), gain.len());
+        let width = gain.len();
         let mut out = vec![0.0; x.len()];
-        x.par_chunks(task(width)).zip(out.par_chunks_mut(task(width))).for_each(|(x, out)| {
-            arch.dispatch(|| {
-                for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                    let mean = sum(x, |x| x) / width as f32;
-                    let variance = sum(x, |x| (x - mean) * (x - mean)) / width as f32;
-                    let scale = 1.0 / (variance + self.0).sqrt();
-                    for ((out, x), gain) in out.iter_mut().zip(x).zip(gain) {
-                        *out = (x - mean) * scale * gain;
-                    }
-                    if let Some(offset) = offset {
-                        each_biased(out, offset, |x| x);
-                    }
-                }
-            });
-        });
+        x.par_chunks(task(width))
+            .zip(out.par_chunks_mut(task(width)))
+            .for_each(|(x, out)| normalise(x, out, gain, offset, self.0));
         (CpuStorage::F32(out), shape.clone())
     }
 }

@@ -9,7 +9,6 @@
 
 #![allow(unsafe_code)] // the processors' instructions; each block says why it is sound
 
-use pulp::Arch;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -197,12 +196,10 @@ impl Weight {
                 let bytes = &x.bytes[row * groups * GROUP..(row + rows) * groups * GROUP];
                 tile(level, bytes, rows, lanes, count, &mut sums);
                 let out = &mut out[row * width..];
-                Arch::new().dispatch(|| {
-                    for (r, sums) in sums.iter().take(rows).enumerate() {
-                        let out = &mut out[r * width + from - origin..][..to - from];
-                        scaled_onto(out, sums.as_flattened(), (x.scales[row + r], x.totals[row + r]), own, zeros);
-                    }
-                });
+                for (r, sums) in sums.iter().take(rows).enumerate() {
+                    let out = &mut out[r * width + from - origin..][..to - from];
+                    scaled_onto(out, sums.as_flattened(), (x.scales[row + r], x.totals[row + r]), own, zeros);
+                }
             }
         }
     }
@@ -218,17 +215,15 @@ impl Weight {
                 let second = if rows - row > amx::ROWS { row + amx::ROWS } else { row };
                 let blocks = [row, second].map(|row| &x.bytes[row * depth..(row + amx::ROWS) * depth]);
                 amx::multiply(blocks, pair, &mut sums);
-                Arch::new().dispatch(|| {
-                    for r in 0..(2 * amx::ROWS).min(rows - row) {
-                        for panel in first..(first + 2).min(panels.end) {
-                            let (from, to) = (panel * LANES, ((panel + 1) * LANES).min(self.outputs));
-                            let out = &mut out[(row + r) * width + from - origin..][..to - from];
-                            let sums = &sums.0[r / amx::ROWS * 2 + panel - first][r % amx::ROWS];
-                            let (own, zeros) = (&self.scales[from..to], &self.zeros[from..to]);
-                            scaled_onto(out, sums, (x.scales[row + r], x.totals[row + r]), own, zeros);
-                        }
-                    }
-                });
+                let (from, to) = (first * LANES, ((first + 2) * LANES).min(panels.end * LANES).min(self.outputs));
+                for r in 0..(2 * amx::ROWS).min(rows - row) {
+                    let out = &mut out[(row + r) * width + from - origin..][..to - from];
+                    let [one, other] = [0, 1].map(|panel| &sums.0[r / amx::ROWS * 2 + panel][r % amx::ROWS]);
+                    let mut pair = [*one, *other];
+                    let sums = pair.as_flattened_mut();
+                    let (own, zeros) = (&self.scales[from..to], &self.zeros[from..to]);
+                    scaled_onto(out, sums, (x.scales[row + r], x.totals[row + r]), own, zeros);
+                }
             }
         }
     }
@@ -244,10 +239,10 @@ fn groups(inputs: usize) -> usize {
     groups
 }
 
+vectorized! {
 /// Adds a row's sums, brought to the scale of the row and of each output.
-#[allow(clippy::inline_always)] // so that the caller's level of SIMD holds for the loop
-#[inline(always)]
-fn scaled_onto(out: &mut [f32], sums: &[i32], (scale, total): (f32, i32), own: &[f32], zeros: &[i32]) {
+fn scaled_onto<'a>(out: &'a mut [f32], sums: &'a [i32], row: (f32, i32), own: &'a [f32], zeros: &'a [i32]) -> () {
+    let (scale, total) = row;
     let (outs, rest) = out.as_chunks_mut::<LANES>();
     let add = |out: &mut f32, sum: i32, own: f32, zero: i32| *out += (sum - zero * total) as f32 * (scale * own);
     // Whole registers first: of known lengths, their loops are one instruction each.
@@ -262,6 +257,7 @@ fn scaled_onto(out: &mut [f32], sums: &[i32], (scale, total): (f32, i32), own: &
     for (((out, sum), own), zero) in rest.iter_mut().zip(sums_rest).zip(own_rest).zip(zeros_rest) {
         add(out, *sum, *own, *zero);
     }
+}
 }
 
 /// The evenly spaced numbers that the weights of an output are brought to: `step * (byte - zero)`.
@@ -336,16 +332,10 @@ impl Quantized {
         let mut bytes = vec![0; rows.next_multiple_of(TILE_OF_ROWS) * width];
         let (mut scales, mut totals) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
         let mut rest = vec![0.0; if wide { rows * inputs } else { 0 }];
-        let arch = Arch::new();
         for (row, bytes) in bytes.chunks_exact_mut(width).take(rows).enumerate() {
             let (x, bytes) = (&x[row * stride..][..inputs], &mut bytes[..inputs]);
-            let (scale, total) = arch.dispatch(|| quantize(x, bytes));
-            if wide {
-                let rest = &mut rest[row * inputs..][..inputs];
-                for ((rest, x), byte) in rest.iter_mut().zip(x).zip(bytes) {
-                    *rest = x - f32::from(*byte) * scale;
-                }
-            }
+            let rest = if wide { &mut rest[row * inputs..][..inputs] } else { &mut [] };
+            let (scale, total) = quantize(x, bytes, rest);
             scales.push(scale);
             totals.push(total);
         }
@@ -354,11 +344,10 @@ impl Quantized {
     }
 }
 
-/// A row to bytes; gives its scale and the sum of the bytes. A row that is not finite has the scale NaN, so that
+vectorized! {
+/// A row to bytes, with what is left of it where that is asked for; gives its scale and the sum of the bytes. A row that is not finite has the scale NaN, so that
 /// what is made of it is NaN too.
-#[allow(clippy::inline_always)] // so that the caller's level of SIMD holds for the loops
-#[inline(always)]
-fn quantize(row: &[f32], bytes: &mut [i8]) -> (f32, i32) {
+fn quantize<'a>(row: &'a [f32], bytes: &'a mut [i8], rest: &'a mut [f32]) -> (f32, i32) {
     // Added and taken off again, it rounds to a whole number, which stands in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     // Without their sign, the bits of numbers are in the numbers' order, and NaN above all.
@@ -374,7 +363,12 @@ fn quantize(row: &[f32], bytes: &mut [i8]) -> (f32, i32) {
         *byte = (x * inverse + ROUND).to_bits() as i8;
         sum += i32::from(*byte);
     }
-    (most / 127.0, sum)
+    let scale = most / 127.0;
+    for ((rest, x), byte) in rest.iter_mut().zip(row).zip(&*bytes) {
+        *rest = x - f32::from(*byte) * scale;
+    }
+    (scale, sum)
+}
 }
 
 /// The sums of `rows` rows of activations and `panels` panels of weights.
@@ -556,13 +550,15 @@ mod amx {
         Tiles(tiles)
     };
 
+    /// AMX-TILE and AMX-INT8 in the processor's description.
+    const TILES_OF_BYTES: u32 = 1 << 24 | 1 << 25;
+
     /// Whether the processor has tiles of bytes, and the kernel lets this process use them.
     pub(super) fn is_there() -> bool {
         if !cfg!(target_os = "linux") || __cpuid_count(0, 0).eax < 7 {
             return false;
         }
-        const BOTH: u32 = 1 << 24 | 1 << 25;
-        if __cpuid_count(7, 0).edx & BOTH != BOTH {
+        if __cpuid_count(7, 0).edx & TILES_OF_BYTES != TILES_OF_BYTES {
             return false;
         }
         // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
