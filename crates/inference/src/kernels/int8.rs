@@ -244,18 +244,22 @@ vectorized! {
 fn scaled_onto<'a>(out: &'a mut [f32], sums: &'a [i32], row: (f32, i32), own: &'a [f32], zeros: &'a [i32]) -> () {
     let (scale, total) = row;
     let (outs, rest) = out.as_chunks_mut::<LANES>();
-    let add = |out: &mut f32, sum: i32, own: f32, zero: i32| *out += (sum - zero * total) as f32 * (scale * own);
-    // Whole registers first: of known lengths, their loops are one instruction each.
+    let brought = |sum: i32, own: f32, zero: i32| (sum - zero * total) as f32 * (scale * own);
+    // Whole registers first, and into one of their own: the compiler does not know that the slices lie apart.
     let (sums, sums_rest) = sums.as_chunks::<LANES>();
     let ((own, own_rest), (zeros, zeros_rest)) = (own.as_chunks::<LANES>(), zeros.as_chunks::<LANES>());
     for (((out, sums), own), zeros) in outs.iter_mut().zip(sums).zip(own).zip(zeros) {
-        for i in 0..LANES {
-            add(&mut out[i], sums[i], own[i], zeros[i]);
+        let mut row = [0.0; LANES];
+        for (i, row) in row.iter_mut().enumerate() {
+            *row = brought(sums[i], own[i], zeros[i]);
+        }
+        for (out, row) in out.iter_mut().zip(row) {
+            *out += row;
         }
     }
     let sums_rest = sums.get(outs.len()).map_or(sums_rest, |sums| &sums[..]);
     for (((out, sum), own), zero) in rest.iter_mut().zip(sums_rest).zip(own_rest).zip(zeros_rest) {
-        add(out, *sum, *own, *zero);
+        *out += brought(*sum, *own, *zero);
     }
 }
 }
