@@ -59,6 +59,10 @@ mod tests {
             crm: [].into(),
             status: "ready".into(),
             status_reason: None,
+            decoder: None,
+            track: None,
+            track_count: None,
+            channels: None,
         }
     }
 

@@ -68,6 +68,10 @@ fn call(id: &str, status: &str) -> Call {
         crm: [].into(),
         status: status.into(),
         status_reason: None,
+        decoder: None,
+        track: None,
+        track_count: None,
+        channels: None,
     }
 }
 

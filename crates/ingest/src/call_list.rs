@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Columns with a meaning here; all others are the company's own and go to `crm`.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "recording",
     "call_id",
     "started_at",
@@ -26,6 +26,7 @@ const COLUMNS: [&str; 13] = [
     "customer_channel",
     "agent_consent",
     "customer_consent",
+    "track",
 ];
 const CONSENTS: [&str; 3] = ["granted", "denied", "unknown"];
 
@@ -49,6 +50,8 @@ pub(crate) struct ListRow {
     pub direction: Option<String>,
     pub language: Option<String>,
     pub participants: Vec<Participant>,
+    /// The file's audio track, from 0.
+    pub track: Option<i32>,
     pub crm: BTreeMap<String, Option<String>>,
     /// Every cell, `crm.` taken off: where the CRM file's key is looked up.
     pub cells: BTreeMap<String, String>,
@@ -98,6 +101,13 @@ impl CallList {
                 }
             }
         }
+        let track = cells.get("track").and_then(|track| match track.parse::<i32>() {
+            Ok(number) if number >= 0 => Some(number),
+            _ => {
+                problem.get_or_insert(format!("track is {track:?}; audio tracks are numbered 0, 1, ..."));
+                None
+            }
+        });
         if let Some(problem) = &problem {
             note(problem.clone());
         }
@@ -128,6 +138,7 @@ impl CallList {
             direction,
             language,
             participants,
+            track,
             crm,
             cells,
             problem,

@@ -294,6 +294,7 @@ fn draft(found: &Found, row: Option<&ListRow>, problem: Option<String>, config: 
         participants: row.map(|r| r.participants.clone()).unwrap_or_default(),
         crm: row.map(|r| r.crm.clone()).unwrap_or_default(),
         problem,
+        track: row.and_then(|r| r.track),
     };
     match fs::metadata(path) {
         Ok(metadata) => recording.source_version = Some(version(&metadata)),

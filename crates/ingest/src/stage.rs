@@ -1,7 +1,7 @@
 //! The stage: from recordings to sound and a row a call.
 
 use crate::{
-    Decoder, IngestConfig, IngestError,
+    Decoder, IngestConfig, IngestError, Sound,
     decoder::{BLOCK_SAMPLES, open_file},
 };
 use schema::{
@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Raised when the same recordings give other rows.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Reads recordings: pushes their sound as `audio`, channel by channel in blocks of 10 s, and then their row of `calls`.
 ///
@@ -74,17 +74,20 @@ impl Ingest {
         let mut file = open_file(&path).map_err(failed)?;
         let hash = hash(&mut file).map_err(|e| bad(format!("{}: cannot be read: {e}", path.display())))?;
         call.content_sha256 = Some(hash);
-        let mut decoder = Decoder::read(&path, Box::new(file)).map_err(failed)?;
-        let info = decoder.info();
+        let track = call.track.map_or(0, |track| track as usize);
+        let mut sound = Sound::new(Decoder::of_file(&path, file, track).map_err(failed)?);
+        let info = sound.info();
         let channels = info.channel_count;
         (call.container, call.codec) = (Some(info.container.clone()), Some(info.codec.clone()));
         (call.sample_rate_hz, call.channel_count) = (Some(info.sample_rate_hz as i32), Some(channels as i32));
+        (call.decoder, call.track_count) = (Some(info.decoder.clone()), Some(info.track_count as i32));
         check_channels(&id, &call.participants, channels).map_err(bad)?;
+        let listed = call.participants.clone();
         assign_channels(&mut call.participants, channels, self.config.agent_channel);
 
         let mut first_sample = 0;
         loop {
-            let block = decoder.next_block().map_err(failed)?.unwrap_or_else(|| vec![Vec::new(); channels]);
+            let block = sound.next_block().map_err(failed)?.unwrap_or_else(|| vec![Vec::new(); channels]);
             let last = block[0].len() < BLOCK_SAMPLES;
             let next = first_sample + block[0].len() as i64;
             for (channel, samples) in (0..).zip(block) {
@@ -100,7 +103,13 @@ impl Ingest {
             }
             first_sample = next;
         }
-        call.duration_ms = Some(decoder.duration_ms());
+        call.duration_ms = Some(sound.duration_ms());
+        let heard = sound.channels();
+        if heard.iter().any(|channel| channel.copy_of.is_some()) {
+            // Both are on both channels: what the rule says of a channel a speaker does not hold.
+            call.participants = listed;
+        }
+        call.channels = Some(heard);
         Ok(Ok(()))
     }
 }
@@ -156,6 +165,10 @@ fn unread(recording: Recording) -> Call {
         crm: recording.crm,
         status: "ready".into(),
         status_reason: None,
+        decoder: None,
+        track: recording.track,
+        track_count: None,
+        channels: None,
     }
 }
 

@@ -66,7 +66,7 @@ impl Shard {
             let channels: Vec<_> = recording.participants.iter().map(|p| (p.channel, &p.role)).collect();
             let audio = (
                 (&recording.source_uri, &recording.source_version, &recording.language, &recording.problem),
-                (denied, channels),
+                (denied, channels, recording.track),
             );
             let hashes = BTreeMap::from([(ROW.into(), hash(recording)), (AUDIO.into(), hash(&audio))]);
             inputs.insert(recording.call_id.clone(), hashes);
@@ -119,6 +119,7 @@ mod tests {
             participants: vec![],
             crm: BTreeMap::new(),
             problem: None,
+            track: None,
         }
     }
 

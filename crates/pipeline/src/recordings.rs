@@ -36,5 +36,6 @@ fn recording(call: Call) -> Recording {
         participants: call.participants,
         crm: call.crm,
         problem: None,
+        track: call.track,
     }
 }

@@ -30,6 +30,7 @@ fn recording(call_id: &str) -> Recording {
         participants: vec![],
         crm: BTreeMap::new(),
         problem: None,
+        track: None,
     }
 }
 
@@ -89,6 +90,10 @@ impl Stage for Ears {
                     crm: r.crm,
                     status: if bad { "failed" } else { "ready" }.into(),
                     status_reason: bad.then(|| "ends early".into()),
+                    decoder: None,
+                    track: None,
+                    track_count: None,
+                    channels: None,
                 };
                 out.rows(&[call])?;
             }

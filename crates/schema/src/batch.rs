@@ -1,7 +1,11 @@
 //! Typed rows to record batches and back, and the check that a foreign batch is what its table says.
 
 use crate::Table;
-use arrow::{array::RecordBatch, datatypes::DataType, error::ArrowError};
+use arrow::{
+    array::{RecordBatch, new_null_array},
+    datatypes::DataType,
+    error::ArrowError,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A row of one table.
@@ -15,7 +19,7 @@ pub trait Row: Serialize + DeserializeOwned + Send + Sync {
 /// A batch that does not fit its table.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// A column is absent.
+    /// A column that must have values is absent.
     #[error("table {table}: column {column} is missing")]
     Missing {
         /// The table.
@@ -59,7 +63,8 @@ pub enum SchemaError {
 }
 
 /// Checks names, types and nulls, and returns the batch with exactly the table's columns in the table's order. Further
-/// columns are dropped, so that a newer writer's batch can be read.
+/// columns are dropped, so that a newer writer's batch can be read, and columns that may be null are null where an older
+/// writer did not know them.
 pub fn validate(table: Table, batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
     let schema = table.schema();
     let table = table.name();
@@ -67,6 +72,11 @@ pub fn validate(table: Table, batch: &RecordBatch) -> Result<RecordBatch, Schema
     for field in schema.fields() {
         let column = field.name().clone();
         let Some(found) = batch.column_by_name(&column) else {
+            // A column that was added since an older writer wrote.
+            if field.is_nullable() {
+                columns.push(new_null_array(field.data_type(), batch.num_rows()));
+                continue;
+            }
             return Err(SchemaError::Missing { table, column });
         };
         if !same_type(found.data_type(), field.data_type()) {

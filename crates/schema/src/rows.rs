@@ -31,6 +31,19 @@ pub struct Participant {
     pub consent: String,
 }
 
+/// How a channel of a recording sounded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ChannelSound {
+    pub channel: i32,
+    pub level_db: Option<f32>,
+    pub clipped: bool,
+    pub quiet: bool,
+    pub silent: bool,
+    pub copy_of: Option<i32>,
+    pub crosstalk: f32,
+}
+
 /// A word, with times in milliseconds from the start of the call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -85,6 +98,7 @@ row! {
         participants: Vec<Participant>,
         crm: BTreeMap<String, Option<String>>,
         problem: Option<String>,
+        track: Option<i32>,
     }
 }
 
@@ -105,6 +119,10 @@ row! {
         crm: BTreeMap<String, Option<String>>,
         status: String,
         status_reason: Option<String>,
+        decoder: Option<String>,
+        track: Option<i32>,
+        track_count: Option<i32>,
+        channels: Option<Vec<ChannelSound>>,
     }
 }
 

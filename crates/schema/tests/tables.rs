@@ -62,6 +62,10 @@ fn rows_survive_the_round_trip() {
         crm: BTreeMap::from([("account".into(), Some("Contoso".into())), ("stage".into(), None)]),
         status: "ready".into(),
         status_reason: None,
+        decoder: None,
+        track: None,
+        track_count: None,
+        channels: None,
     }]);
     round_trip(&[FollowUp {
         call_id: "1".into(),

@@ -168,6 +168,10 @@ fn call(id: &str, ready: bool) -> Call {
         crm: BTreeMap::new(),
         status: if ready { "ready" } else { "refused" }.into(),
         status_reason: None,
+        decoder: None,
+        track: None,
+        track_count: None,
+        channels: None,
     }
 }
 

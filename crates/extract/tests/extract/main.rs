@@ -226,6 +226,10 @@ fn call(id: &str) -> Call {
         crm: std::collections::BTreeMap::new(),
         status: "ready".into(),
         status_reason: None,
+        decoder: None,
+        track: None,
+        track_count: None,
+        channels: None,
     }
 }
 

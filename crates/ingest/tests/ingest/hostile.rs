@@ -1,6 +1,6 @@
 //! Bytes that nobody meant as a recording: an error or some samples, never a panic, a hang or unbounded memory.
 
-use crate::support::{Coding, correlate, fixtures, ingest, recording, tool, voice, wav, write};
+use crate::support::{Coding, correlate, decode, fixtures, ingest, recording, tool, voice, wav, write};
 use ingest::{Decoder, IngestConfig};
 use proptest::prelude::*;
 use std::path::Path;
@@ -117,13 +117,13 @@ fn truncation_is_seen() {
 fn a_damaged_stretch_becomes_silence() {
     for name in ["scheduling.flac", "support-lost.mp3", "voicemail.m4a"] {
         let path = fixtures().join(name);
-        let (_, whole) = ingest::decode(&path).unwrap();
+        let (_, whole) = decode(&path).unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle..middle + 64].fill(0x55);
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        let (_, spoiled) = ingest::decode(file.path()).unwrap();
+        let (_, spoiled) = decode(file.path()).unwrap();
         // MP3 has no time stamps: a frame whose start is lost is gone, here 24 ms.
         let reach = if name.ends_with("mp3") { 400 } else { 0 };
         assert!(spoiled[0].len().abs_diff(whole[0].len()) <= reach, "{name}: {} samples", spoiled[0].len());

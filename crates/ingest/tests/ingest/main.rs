@@ -4,5 +4,6 @@
 mod discovery;
 mod formats;
 mod hostile;
+mod matrix;
 mod stage;
 mod support;
