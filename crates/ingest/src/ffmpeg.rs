@@ -102,23 +102,11 @@ impl Ffmpeg {
         };
         let promised_s = stream.duration.as_deref().filter(|_| container.knows_length).and_then(|d| d.parse().ok());
         file.rewind().map_err(unreadable)?;
-        let (map, rate, channels) = (format!("0:a:{track}"), rate.to_string(), channels.to_string());
+        // The channels are not asked for: ffmpeg would mix those of one layout to the usual one of as many.
+        let (map, rate) = (format!("0:a:{track}"), rate.to_string());
         let mut arguments = vec!["-nostdin", "-threads", "1"];
         arguments.extend(input(container));
-        arguments.extend([
-            "-vn",
-            "-map",
-            &map,
-            "-c:a",
-            "pcm_f32le",
-            "-ar",
-            &rate,
-            "-ac",
-            &channels,
-            "-f",
-            "f32le",
-            "pipe:1",
-        ]);
+        arguments.extend(["-vn", "-map", &map, "-c:a", "pcm_f32le", "-ar", &rate, "-f", "f32le", "pipe:1"]);
         let child = Running::start("ffmpeg", &arguments, file)?;
         Ok(Self { info, child, rest: Vec::new(), given: 0, promised_s })
     }

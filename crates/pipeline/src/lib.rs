@@ -30,7 +30,7 @@ mod status;
 pub use assemble::{Assembly, devices, set_threads};
 pub use error::PipelineError;
 pub use inference::{DeviceChoice, processor};
-pub use ingest::{Discovery, codecs, discover};
+pub use ingest::{Discovery, codecs, discover, ffmpeg_version};
 pub use ipc::run_as_filter;
 pub use progress::{Event, Progress, Quiet};
 pub use recognize::{Clip, Heard, recognize};

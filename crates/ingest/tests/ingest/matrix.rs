@@ -94,7 +94,13 @@ fn every_combination() {
     }
     let folder = tempfile::tempdir().unwrap();
     let (mut table, mut wrong) = (String::new(), Vec::new());
+    let sox = std::process::Command::new("sox").arg("--help").output().unwrap().stdout;
+    let amr = String::from_utf8_lossy(&sox).contains("amr-nb");
     for &(ending, maker, rates, most, container, codec) in ROWS {
+        if container == "amr" && !amr {
+            println!("skipped: the row of AMR needs libsox-fmt-base");
+            continue;
+        }
         let (mut least, mut apart, mut count, mut decoder) = (1.0f64, 0.0f64, 0, String::new());
         for &rate in rates {
             for channels in [1, 2, 4].into_iter().filter(|&channels| channels <= most) {
