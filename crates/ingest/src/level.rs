@@ -1,4 +1,4 @@
-//! How loud a channel is: its offset taken off, a quiet one raised, a clipped one noticed.
+//! How loud a channel is: its offset taken off, a very quiet one raised, a clipped one noticed.
 
 use schema::SAMPLE_RATE;
 use std::f64::consts::TAU;
@@ -13,17 +13,16 @@ pub(crate) const ACTIVE: f64 = 1e-6;
 const LOUD_SHARE: f64 = 0.03;
 /// Active frames louder than this share of them are the loud ones; a click is not.
 const LOUD_RANK: f64 = 0.9;
-/// Speech below this level, in dB of full scale, is raised to it; telephone speech has -26 (ITU-T P.56), and what is louder
-/// is left as it is, but for the offset.
-const TARGET_DB: f64 = -30.0;
-/// The most that speech is raised: beyond, it is the line's noise that is.
-const MAX_GAIN_DB: f64 = 30.0;
+/// Speech below this level, in dB of full scale, is very quiet, and raised to it. Measured on read speech made 20 and 32 dB
+/// quieter: WER 9.5 and 20.6 % as it is (9.1 % before), for the voice detector no longer hears it; but far speech that is
+/// raised to -30 dB brings the words of the next room with it (meetings: 40.7 % for 35.3).
+const QUIET_DB: f64 = -45.0;
+/// The mean of the first block from which on a channel has an offset; what has none is left as it is, bit for bit.
+const OFFSET: f64 = 1e-3;
 /// No peak is raised above this.
 const MAX_PEAK: f64 = 0.98;
 /// Samples over which a gain changes: 100 ms.
 const RAMP: usize = SAMPLE_RATE / 10;
-/// A channel whose speech is below this many dB of full scale is very quiet.
-const QUIET_DB: f64 = -45.0;
 /// Full scale as G.711 and lossy codecs leave it.
 const CLIP: f32 = 0.975;
 /// Samples on end at full scale that are no peak but a cut one.
@@ -36,7 +35,8 @@ const MOST_CLIPPED: f64 = 1e-3;
 /// One channel of one recording, block by block.
 #[derive(Clone, Debug)]
 pub(crate) struct Level {
-    started: bool,
+    /// Whether it has an offset; none before its first block.
+    offset: Option<bool>,
     /// The offset filter's last input and output.
     last: (f64, f64),
     /// Power and number of the frames that count.
@@ -48,14 +48,20 @@ pub(crate) struct Level {
 
 impl Level {
     pub fn new() -> Self {
-        Self { started: false, last: (0.0, 0.0), power: 0.0, frames: 0, gain: None }
+        Self { offset: None, last: (0.0, 0.0), power: 0.0, frames: 0, gain: None }
     }
 
-    /// Takes the offset off: a high-pass of the first order, which begins at the block's mean.
+    /// Takes an offset off: a high-pass of the first order, which begins at the block's mean.
     pub fn center(&mut self, samples: &mut [f32]) {
-        if !self.started && !samples.is_empty() {
-            self.started = true;
+        if samples.is_empty() {
+            return;
+        }
+        if self.offset.is_none() {
             self.last.0 = samples.iter().map(|&s| f64::from(s)).sum::<f64>() / samples.len() as f64;
+            self.offset = Some(self.last.0.abs() > OFFSET);
+        }
+        if self.offset == Some(false) {
+            return;
         }
         let pole = 1.0 - TAU * OFFSET_HZ / SAMPLE_RATE as f64;
         let (mut input, mut output) = self.last;
@@ -68,11 +74,11 @@ impl Level {
         self.last = (input, output);
     }
 
-    /// Raises quiet speech, by what was heard up to the end of this block.
+    /// Raises very quiet speech, by what was heard up to the end of this block.
     pub fn raise(&mut self, samples: &mut [f32]) {
         self.listen(samples);
         let Some(level) = self.level_db() else { return };
-        let wanted = (TARGET_DB - level).clamp(0.0, MAX_GAIN_DB);
+        let wanted = (QUIET_DB - level).max(0.0);
         let peak = samples.iter().fold(0.0f32, |peak, s| peak.max(s.abs()));
         let gain = 10f64.powf(wanted / 20.0).min((MAX_PEAK / f64::from(peak).max(1e-9)).max(1.0));
         let before = self.gain.replace(gain).unwrap_or(gain);
@@ -192,13 +198,19 @@ mod tests {
 
     #[test]
     fn quiet_speech_is_raised_and_loud_speech_is_not() {
-        for (level_db, want_db, quiet) in [(-55.0, -30.0, true), (-40.0, -30.0, false), (-20.0, -20.0, false)] {
+        for (level_db, want_db, quiet) in [(-55.0, -45.0, true), (-40.0, -40.0, false), (-20.0, -20.0, false)] {
             let (level, out) = heard(&tone(30.0, level_db, 0.0), 160_000);
             assert!((level.level_db().unwrap() - level_db).abs() < 1.0, "{:?}", level.level_db());
             assert_eq!(level.is_quiet(), quiet);
             let (after, _) = heard(&out, 160_000);
             assert!((after.level_db().unwrap() - want_db).abs() < 1.0, "{level_db}: {:?}", after.level_db());
         }
+    }
+
+    #[test]
+    fn what_is_right_stays_bit_for_bit() {
+        let sound = tone(30.0, -26.0, 0.0);
+        assert_eq!(heard(&sound, 160_000).1, sound);
     }
 
     #[test]
