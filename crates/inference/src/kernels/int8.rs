@@ -240,28 +240,28 @@ fn groups(inputs: usize) -> usize {
 }
 
 vectorized! {
-/// Adds a row's sums, brought to the scale of the row and of each output.
-fn scaled_onto<'a>(out: &'a mut [f32], sums: &'a [i32], row: (f32, i32), own: &'a [f32], zeros: &'a [i32]) -> () {
-    let (scale, total) = row;
-    let (outs, rest) = out.as_chunks_mut::<LANES>();
-    let brought = |sum: i32, own: f32, zero: i32| (sum - zero * total) as f32 * (scale * own);
-    // Whole registers first, and into one of their own: the compiler does not know that the slices lie apart.
-    let (sums, sums_rest) = sums.as_chunks::<LANES>();
-    let ((own, own_rest), (zeros, zeros_rest)) = (own.as_chunks::<LANES>(), zeros.as_chunks::<LANES>());
-    for (((out, sums), own), zeros) in outs.iter_mut().zip(sums).zip(own).zip(zeros) {
-        let mut row = [0.0; LANES];
-        for (i, row) in row.iter_mut().enumerate() {
-            *row = brought(sums[i], own[i], zeros[i]);
+    /// Adds a row's sums, brought to the scale of the row and of each output.
+    fn scaled_onto<'a>(out: &'a mut [f32], sums: &'a [i32], row: (f32, i32), own: &'a [f32], zeros: &'a [i32]) -> () {
+        let (scale, total) = row;
+        let (outs, rest) = out.as_chunks_mut::<LANES>();
+        let brought = |sum: i32, own: f32, zero: i32| (sum - zero * total) as f32 * (scale * own);
+        // Whole registers first, and into one of their own: the compiler does not know that the slices lie apart.
+        let (sums, sums_rest) = sums.as_chunks::<LANES>();
+        let ((own, own_rest), (zeros, zeros_rest)) = (own.as_chunks::<LANES>(), zeros.as_chunks::<LANES>());
+        for (((out, sums), own), zeros) in outs.iter_mut().zip(sums).zip(own).zip(zeros) {
+            let mut row = [0.0; LANES];
+            for (i, row) in row.iter_mut().enumerate() {
+                *row = brought(sums[i], own[i], zeros[i]);
+            }
+            for (out, row) in out.iter_mut().zip(row) {
+                *out += row;
+            }
         }
-        for (out, row) in out.iter_mut().zip(row) {
-            *out += row;
+        let sums_rest = sums.get(outs.len()).map_or(sums_rest, |sums| &sums[..]);
+        for (((out, sum), own), zero) in rest.iter_mut().zip(sums_rest).zip(own_rest).zip(zeros_rest) {
+            *out += brought(*sum, *own, *zero);
         }
     }
-    let sums_rest = sums.get(outs.len()).map_or(sums_rest, |sums| &sums[..]);
-    for (((out, sum), own), zero) in rest.iter_mut().zip(sums_rest).zip(own_rest).zip(zeros_rest) {
-        *out += brought(*sum, *own, *zero);
-    }
-}
 }
 
 /// The evenly spaced numbers that the weights of an output are brought to: `step * (byte - zero)`.
@@ -349,30 +349,30 @@ impl Quantized {
 }
 
 vectorized! {
-/// A row to bytes, with what is left of it where that is asked for; gives its scale and the sum of the bytes. A row that is not finite has the scale NaN, so that
-/// what is made of it is NaN too.
-fn quantize<'a>(row: &'a [f32], bytes: &'a mut [i8], rest: &'a mut [f32]) -> (f32, i32) {
-    // Added and taken off again, it rounds to a whole number, which stands in the low bits of the sum.
-    const ROUND: f32 = 12_582_912.0;
-    // Without their sign, the bits of numbers are in the numbers' order, and NaN above all.
-    let most = row.iter().fold(0u32, |most, x| most.max(x.to_bits() & 0x7fff_ffff));
-    let most = f32::from_bits(most);
-    if !most.is_finite() {
-        return (f32::NAN, 0);
+    /// A row to bytes, with what is left of it where that is asked for; gives its scale and the sum of the bytes. A row that is not finite has the scale NaN, so that
+    /// what is made of it is NaN too.
+    fn quantize<'a>(row: &'a [f32], bytes: &'a mut [i8], rest: &'a mut [f32]) -> (f32, i32) {
+        // Added and taken off again, it rounds to a whole number, which stands in the low bits of the sum.
+        const ROUND: f32 = 12_582_912.0;
+        // Without their sign, the bits of numbers are in the numbers' order, and NaN above all.
+        let most = row.iter().fold(0u32, |most, x| most.max(x.to_bits() & 0x7fff_ffff));
+        let most = f32::from_bits(most);
+        if !most.is_finite() {
+            return (f32::NAN, 0);
+        }
+        // The inverse of a tiny number would not be finite.
+        let inverse = if most > 1e-30 { 127.0 / most } else { 0.0 };
+        let mut sum = 0i32;
+        for (byte, x) in bytes.iter_mut().zip(row) {
+            *byte = (x * inverse + ROUND).to_bits() as i8;
+            sum += i32::from(*byte);
+        }
+        let scale = most / 127.0;
+        for ((rest, x), byte) in rest.iter_mut().zip(row).zip(&*bytes) {
+            *rest = x - f32::from(*byte) * scale;
+        }
+        (scale, sum)
     }
-    // The inverse of a tiny number would not be finite.
-    let inverse = if most > 1e-30 { 127.0 / most } else { 0.0 };
-    let mut sum = 0i32;
-    for (byte, x) in bytes.iter_mut().zip(row) {
-        *byte = (x * inverse + ROUND).to_bits() as i8;
-        sum += i32::from(*byte);
-    }
-    let scale = most / 127.0;
-    for ((rest, x), byte) in rest.iter_mut().zip(row).zip(&*bytes) {
-        *rest = x - f32::from(*byte) * scale;
-    }
-    (scale, sum)
-}
 }
 
 /// The sums of `rows` rows of activations and `panels` panels of weights.
