@@ -5,6 +5,10 @@ need cmake cmake
 need c++ g++
 need make make
 need python3 python3
+# What ingest does not read itself, and what its tests make files with.
+need ffmpeg ffmpeg
+need sox sox
+sox --help 2>/dev/null | grep -q amr-nb || missing+=(libsox-fmt-base)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [[ ${#missing[@]} -gt 0 ]]; then

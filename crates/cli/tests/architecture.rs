@@ -34,6 +34,7 @@ const PRIVATE: &[(&str, &str)] = &[
     ("tokenizers", "inference"),
     ("whisper-rs", "transcribe"),
     ("symphonia", "ingest"),
+    ("symphonia-adapter-libopus", "ingest"),
     ("object_store", "store"),
     ("anyhow", "cli"),
     ("indicatif", "cli"),

@@ -88,6 +88,10 @@ impl Transcript {
             status_reason: None,
             byte_size: None,
             duplicate_of: None,
+            decoder: None,
+            track: None,
+            track_count: None,
+            channels: None,
             source_version: None,
         };
         (call, segments)

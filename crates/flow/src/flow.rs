@@ -62,6 +62,10 @@ mod tests {
             source_version: None,
             byte_size: None,
             duplicate_of: None,
+            decoder: None,
+            track: None,
+            track_count: None,
+            channels: None,
         }
     }
 

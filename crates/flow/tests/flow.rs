@@ -71,6 +71,10 @@ fn call(id: &str, status: &str) -> Call {
         source_version: None,
         byte_size: None,
         duplicate_of: None,
+        decoder: None,
+        track: None,
+        track_count: None,
+        channels: None,
     }
 }
 

@@ -7,7 +7,7 @@ use schema::Participant;
 use std::collections::BTreeMap;
 
 /// Columns with a meaning here; all others are the company's own and go to `crm`.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "recording",
     "call_id",
     "started_at",
@@ -22,6 +22,7 @@ const COLUMNS: [&str; 14] = [
     "customer_channel",
     "agent_consent",
     "customer_consent",
+    "track",
 ];
 const CONSENTS: [&str; 3] = ["granted", "denied", "unknown"];
 const CRM: &str = "crm.";
@@ -140,6 +141,8 @@ pub(crate) struct Meaning {
     pub language: Option<String>,
     /// None where the row has no column that means something here: such a row is none of the call list.
     pub participants: Vec<Participant>,
+    /// The file's audio track, from 0.
+    pub track: Option<i32>,
     pub crm: BTreeMap<String, Option<String>>,
     /// Why the row cannot be trusted. Its recording must not be read: what the row says of consent is not known.
     pub problem: Option<String>,
@@ -158,6 +161,16 @@ impl Meaning {
                     Ok(participant) => meaning.participants.push(participant),
                     Err(message) => drop(meaning.problem.get_or_insert(message)),
                 }
+            }
+        }
+        if let Some(track) = cells.get("track") {
+            match track.parse::<i32>() {
+                Ok(number) if number >= 0 => meaning.track = Some(number),
+                _ => drop(
+                    meaning
+                        .problem
+                        .get_or_insert_with(|| format!("track is {track:?}; audio tracks are numbered 0, 1, ...")),
+                ),
             }
         }
         if let Some(started_at) = cells.get("started_at") {
@@ -265,6 +278,16 @@ mod tests {
         assert_eq!(meaning.participants[1].consent, "unknown");
         // A CRM row alone says nothing of who takes part.
         assert!(Meaning::of(&cells(&[("crm.stage", "new")]), None).participants.is_empty());
+    }
+
+    #[test]
+    fn tracks() {
+        let meaning = Meaning::of(&cells(&[("track", "1")]), None);
+        assert_eq!((meaning.track, meaning.problem, meaning.crm.len()), (Some(1), None, 0));
+        for wrong in ["-1", "left"] {
+            let meaning = Meaning::of(&cells(&[("track", wrong)]), None);
+            assert_eq!(meaning.problem.unwrap(), format!("track is {wrong:?}; audio tracks are numbered 0, 1, ..."));
+        }
     }
 
     #[test]

@@ -2,13 +2,17 @@
 
 use crate::{
     IngestError,
-    packets::{AudioInfo, Packets},
+    container::{Container, LOOKED_AT, container_of},
+    ffmpeg::Ffmpeg,
+    level::Clipping,
+    packets::{AudioInfo, CONVERT, MAX_HOURS, Packets, Refusal, too_long},
     resample::Resampler,
+    source::Source,
 };
 use schema::SAMPLE_RATE;
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -19,13 +23,15 @@ pub const BLOCK_SAMPLES: usize = 10 * SAMPLE_RATE;
 
 /// Decodes and resamples a recording block by block; memory is bounded by a block, not by the recording.
 ///
-/// Packets that are damaged are replaced by silence, so that times stay right; a recording fails once more than 5 % of it
-/// is, or when it ends before what its header promises. Delay and padding that an encoder added are cut off where
-/// they are known (MP3 with a LAME header, Vorbis, edit lists of MP4). Numbers that are not finite become 0, and all are clamped to
-/// -1..1.
+/// Symphonia decodes what it can, an installed ffmpeg the rest; the file's first bytes decide, not its name. Packets that
+/// are damaged are replaced by silence, so that times stay right; a recording fails once more than 5 % of it is, or when it
+/// ends before what its header promises. Delay and padding that an encoder added are cut off where they are known (MP3 with
+/// a LAME header, Vorbis, Opus, edit lists of MP4). Numbers that are not finite become 0, and all are clamped to -1..1.
 pub struct Decoder {
     path: PathBuf,
-    packets: Packets,
+    frames: Frames,
+    /// A channel each.
+    clipping: Vec<Clipping>,
     resampler: Option<Resampler>,
     /// Resampled and not yet given out, a vector a channel.
     ready: Vec<Vec<f32>>,
@@ -34,23 +40,75 @@ pub struct Decoder {
     ended: bool,
 }
 
-impl Decoder {
-    /// Opens a file. What it is decides its content, not its name.
-    pub fn open(path: &Path) -> Result<Self, IngestError> {
-        Self::read(path, Box::new(open_file(path)?))
+/// Who decodes.
+enum Frames {
+    Symphonia(Box<Packets>),
+    Ffmpeg(Box<Ffmpeg>),
+}
+
+impl Frames {
+    fn next(&mut self) -> Result<Option<Vec<Vec<f32>>>, String> {
+        match self {
+            Self::Symphonia(packets) => packets.next(),
+            Self::Ffmpeg(child) => child.next(),
+        }
     }
 
-    /// Reads from an open source; `path` is its name in errors.
-    pub(crate) fn read(path: &Path, source: Box<dyn MediaSource>) -> Result<Self, IngestError> {
-        let path = path.to_owned();
-        let (packets, resampler) = contain(|| {
-            let packets = Packets::open(source)?;
-            let resampler = Resampler::new(packets.info.sample_rate_hz, packets.info.channel_count)?;
-            Ok((packets, resampler))
-        })
-        .map_err(|reason| IngestError::Recording { path: path.clone(), reason })?;
-        let ready = vec![Vec::new(); packets.info.channel_count];
-        Ok(Self { path, packets, resampler, ready, withheld: Vec::new(), ended: false })
+    fn info(&self) -> &AudioInfo {
+        match self {
+            Self::Symphonia(packets) => &packets.info,
+            Self::Ffmpeg(child) => &child.info,
+        }
+    }
+
+    /// Frames given out so far.
+    fn given(&self) -> u64 {
+        match self {
+            Self::Symphonia(packets) => packets.given(),
+            Self::Ffmpeg(child) => child.given(),
+        }
+    }
+
+    fn damaged(&self) -> usize {
+        match self {
+            Self::Symphonia(packets) => packets.damaged(),
+            Self::Ffmpeg(_) => 0,
+        }
+    }
+}
+
+impl Decoder {
+    /// Opens a file's first audio track. What it is decides its content, not its name.
+    pub fn open(path: &Path) -> Result<Self, IngestError> {
+        Self::of_source(path, Source::File(open_file(path)?), 0)
+    }
+
+    /// Reads audio track `track`, from 0, of an open recording; `path` is its name in errors.
+    pub(crate) fn of_source(path: &Path, source: Source, track: usize) -> Result<Self, IngestError> {
+        let again = source
+            .again()
+            .map_err(|e| IngestError::Recording { path: path.to_owned(), reason: format!("cannot be read: {e}") })?;
+        Self::read(path, Box::new(source), track, || again.into_file())
+    }
+
+    /// Reads audio track `track`, from 0, of a source; `as_file` gives the same bytes as a file, should ffmpeg have to read
+    /// them.
+    pub(crate) fn read(
+        path: &Path,
+        mut source: Box<dyn MediaSource>,
+        track: usize,
+        as_file: impl FnOnce() -> io::Result<File>,
+    ) -> Result<Self, IngestError> {
+        let opened = contain(|| {
+            let container = look(&mut *source).map_err(|e| format!("cannot be read: {e}"))?;
+            let frames = frames(source, container, track, as_file)?;
+            let resampler = Resampler::new(frames.info().sample_rate_hz, frames.info().channel_count)?;
+            Ok((frames, resampler))
+        });
+        let (frames, resampler) = opened.map_err(|reason| IngestError::Recording { path: path.to_owned(), reason })?;
+        let channels = frames.info().channel_count;
+        let (clipping, ready) = (vec![Clipping::default(); channels], vec![Vec::new(); channels]);
+        Ok(Self { path: path.to_owned(), frames, clipping, resampler, ready, withheld: Vec::new(), ended: false })
     }
 
     /// Leaves channels silent from here on: codecs pack channels together, so what a packet holds of these is wiped before
@@ -61,13 +119,13 @@ impl Decoder {
 
     /// What the recording is.
     pub fn info(&self) -> &AudioInfo {
-        &self.packets.info
+        self.frames.info()
     }
 
     /// Length of what was decoded so far; the recording's once there are no more blocks.
     pub fn duration_ms(&self) -> i64 {
-        let rate = u64::from(self.packets.info.sample_rate_hz);
-        ((self.packets.given() * 1000 + rate / 2) / rate) as i64
+        let rate = u64::from(self.info().sample_rate_hz);
+        ((self.frames.given() * 1000 + rate / 2) / rate) as i64
     }
 
     /// The next samples, a vector a channel and all of one length: [`BLOCK_SAMPLES`], in the last block fewer. None at the
@@ -94,14 +152,22 @@ impl Decoder {
         Ok(Some(block.collect()))
     }
 
+    /// Whether enough peaks of a channel were cut to be heard.
+    pub(crate) fn is_clipped(&self, channel: usize) -> bool {
+        self.clipping[channel].is_clipped()
+    }
+
     /// Decodes until a block is ready or the recording ends.
     fn fill(&mut self) -> Result<(), String> {
         while !self.ended && self.ready[0].len() < BLOCK_SAMPLES {
-            let mut planes = self.packets.next()?;
+            let mut planes = self.frames.next()?;
             if let Some(planes) = &mut planes {
                 for &channel in &self.withheld {
                     planes[channel].fill(0.0);
                 }
+            }
+            for (clipping, plane) in self.clipping.iter_mut().zip(planes.iter().flatten()) {
+                clipping.count(plane);
             }
             match (planes, &mut self.resampler) {
                 (Some(planes), Some(resampler)) => resampler.push(&planes, &mut self.ready)?,
@@ -115,27 +181,53 @@ impl Decoder {
                     if let Some(resampler) = resampler {
                         resampler.finish(&mut self.ready)?;
                     }
-                    if self.packets.damaged() > 0 {
-                        let (path, damaged) = (self.path.display(), self.packets.damaged());
+                    if self.frames.damaged() > 0 {
+                        let (path, damaged) = (self.path.display(), self.frames.damaged());
                         log::warn!("{path}: {damaged} damaged packets were left out");
                     }
                 }
+            }
+            if self.frames.given() > MAX_HOURS * 3600 * u64::from(self.info().sample_rate_hz) {
+                return Err(too_long());
             }
         }
         Ok(())
     }
 }
 
-/// A whole recording at 16 kHz, a vector a channel: for evaluation and benches, which hold little audio.
-pub fn decode(path: &Path) -> Result<(AudioInfo, Vec<Vec<f32>>), IngestError> {
-    let mut decoder = Decoder::open(path)?;
-    let mut channels = vec![Vec::new(); decoder.info().channel_count];
-    while let Some(block) = decoder.next_block()? {
-        for (channel, samples) in channels.iter_mut().zip(block) {
-            channel.extend(samples);
-        }
+/// The container that the first bytes name; the source is left at its start.
+fn look(source: &mut dyn MediaSource) -> io::Result<Option<Container>> {
+    if !source.is_seekable() {
+        return Ok(None);
     }
-    Ok((decoder.info().clone(), channels))
+    let mut start = Vec::new();
+    source.take(LOOKED_AT as u64).read_to_end(&mut start)?;
+    source.rewind()?;
+    Ok(container_of(&start))
+}
+
+fn frames(
+    source: Box<dyn MediaSource>,
+    container: Option<Container>,
+    track: usize,
+    as_file: impl FnOnce() -> io::Result<File>,
+) -> Result<Frames, String> {
+    if source.byte_len() == Some(0) {
+        return Err("is empty (0 bytes); copy the recording again".into());
+    }
+    let what = match container.filter(|container| !container.native) {
+        Some(container) => container.name.to_owned(),
+        None => match Packets::open(source, track) {
+            Ok(packets) => return Ok(Frames::Symphonia(Box::new(packets))),
+            Err(Refusal::Bad(reason)) => return Err(reason),
+            Err(Refusal::Unread(what)) => what,
+        },
+    };
+    let Some(container) = container else {
+        return Err(format!("holds {what}, which is not read; {CONVERT}"));
+    };
+    let file = as_file().map_err(|e| format!("cannot be read: {e}"))?;
+    Ffmpeg::open(file, container, track, &what).map(|child| Frames::Ffmpeg(Box::new(child)))
 }
 
 /// Opens what is a plain file. Pipes and devices are not opened at all: they may have no end.
@@ -166,7 +258,7 @@ fn contain<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Seek, SeekFrom};
+    use std::io::{Seek, SeekFrom};
 
     /// A WAV file of any length that is nowhere: 8 kHz mu-law stereo, its bytes made as they are read.
     struct Endless {
@@ -224,7 +316,8 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_a_block() {
-        let mut decoder = Decoder::read(Path::new("long.wav"), Box::new(Endless::seconds(1500))).unwrap();
+        let source = Box::new(Endless::seconds(1500));
+        let mut decoder = Decoder::read(Path::new("long.wav"), source, 0, tempfile::tempfile).unwrap();
         let (mut samples, mut held) = (0, 0);
         while let Some(block) = decoder.next_block().unwrap() {
             assert!(block.iter().all(|c| c.len() <= BLOCK_SAMPLES));

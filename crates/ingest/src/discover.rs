@@ -145,6 +145,7 @@ impl Joiner<'_> {
             byte_size: found.version.map(|v| v.byte_size),
             content_sha256: None,
             duplicate_of: None,
+            track: meaning.track,
         }
     }
 

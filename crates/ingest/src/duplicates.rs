@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use schema::{Call, Recording};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Marks recordings whose bytes are those of another: of equal ones the first heard counts, else the first by `call_id`, and
+/// Marks recordings whose bytes, and audio track, are those of another: of equal ones the first heard counts, else the first by `call_id`, and
 /// the others name it in `duplicate_of`.
 ///
 /// `stored` are the calls of the store. Only recordings of one size can be equal: of those that share theirs with
@@ -31,6 +31,7 @@ pub fn mark_duplicates(recordings: &mut [Recording], stored: &[Call], config: &I
                 recording: Some(index),
                 call_id: recording.call_id.clone(),
                 source_uri: recording.source_uri.clone(),
+                track: recording.track.unwrap_or(0),
                 hash: call.and_then(|call| call.content_sha256.clone()),
                 heard: call.is_some_and(Call::is_heard),
             });
@@ -43,6 +44,7 @@ pub fn mark_duplicates(recordings: &mut [Recording], stored: &[Call], config: &I
                 recording: None,
                 call_id: call.call_id.clone(),
                 source_uri: call.source_uri.clone(),
+                track: call.track.unwrap_or(0),
                 hash: Some(hash.clone()),
                 heard: true,
             });
@@ -52,13 +54,13 @@ pub fn mark_duplicates(recordings: &mut [Recording], stored: &[Call], config: &I
     candidates.par_iter_mut().filter(|m| m.hash.is_none()).for_each(|member| {
         member.hash = content_hash(&member.source_uri).ok();
     });
-    let mut contents: BTreeMap<String, Vec<Member>> = BTreeMap::new();
+    let mut contents: BTreeMap<(String, i32), Vec<Member>> = BTreeMap::new();
     for member in candidates {
         if let Some(hash) = member.hash.clone() {
-            contents.entry(hash).or_default().push(member);
+            contents.entry((hash, member.track)).or_default().push(member);
         }
     }
-    for (hash, mut members) in contents {
+    for ((hash, _), mut members) in contents {
         members.sort_by(|a, b| (!a.heard, &a.call_id).cmp(&(!b.heard, &b.call_id)));
         let first = members[0].call_id.clone();
         for index in members[1..].iter().filter_map(|member| member.recording) {
@@ -74,6 +76,8 @@ struct Member {
     recording: Option<usize>,
     call_id: String,
     source_uri: String,
+    /// Audio track that is read: another one of the same file is another call.
+    track: i32,
     hash: Option<String>,
     /// Whether the store has it transcribed.
     heard: bool,

@@ -3,12 +3,16 @@
 //! Symphonia finds the container and the codec in the bytes. What it leaves to its user is decided here: which track is
 //! read, what a damaged packet costs, and whether a file ends before it should.
 
-use crate::{edits::edits, wave};
+use crate::{
+    codecs::{codec_name, registry},
+    edits::edits,
+    wave,
+};
 use std::io::{self, Seek as _};
 use symphonia::core::{
     codecs::{
         CodecParameters,
-        audio::{AudioCodecId, AudioDecoder, AudioDecoderOptions, well_known as codecs},
+        audio::{AudioDecoder, AudioDecoderOptions, well_known as codecs},
     },
     common::Limit,
     errors::Error,
@@ -33,10 +37,23 @@ const HOLES_ALLOWED_S: f64 = 60.0;
 const MAX_BARREN_PACKETS: usize = 1_000_000;
 /// Damaged packets after which a file that is mostly damaged is given up.
 const MAX_DAMAGED_PACKETS: usize = 1_000;
+/// Opus is decoded at this rate, whatever it was made from (RFC 7845).
+const OPUS_RATE: u32 = 48_000;
 /// A file may end this many seconds, or two packets, before what its header promises: headers round, encoders pad.
 const END_TOLERANCE_S: f64 = 0.1;
 
-const CONVERT: &str = "convert it to WAV or FLAC";
+pub(crate) const CONVERT: &str = "convert it to WAV or FLAC";
+
+/// No call lasts longer; what does is a header that lies, or a small file that unfolds without end.
+pub(crate) const MAX_HOURS: u64 = 24;
+
+pub(crate) fn too_long() -> String {
+    format!("is longer than {MAX_HOURS} hours; cut it into its calls")
+}
+
+/// The reason where the bytes are of no format that is known.
+pub(crate) const NO_AUDIO: &str = "no audio is found in it (WAV, W64, AIFF, CAF, FLAC, MP3, AAC, Ogg, MP4, Matroska, AVI, ASF, \
+                                   AMR and a few more are known); convert it to WAV or FLAC";
 
 /// What a recording is, as found in its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +66,31 @@ pub struct AudioInfo {
     pub sample_rate_hz: u32,
     /// Channels of the track that is read.
     pub channel_count: usize,
+    /// Audio tracks in the file.
+    pub track_count: usize,
+    /// What decodes it: symphonia, or ffmpeg and its version.
+    pub decoder: String,
+}
+
+/// Why a recording is not read here.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It is damaged, or no recording; why, and the way out.
+    Bad(String),
+    /// Symphonia does not read what is in it; its name.
+    Unread(String),
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Bad(reason)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Self {
+        Self::Bad(reason.into())
+    }
 }
 
 /// The track's decoded packets.
@@ -56,6 +98,8 @@ pub(crate) struct Packets {
     format: Box<dyn FormatReader>,
     decoder: Box<dyn AudioDecoder>,
     track: u32,
+    /// Which of the audio tracks that is, from 0.
+    track_index: usize,
     pub info: AudioInfo,
     /// Seconds a tick of the track's time stamps.
     tick_s: f64,
@@ -84,41 +128,54 @@ pub(crate) struct Packets {
 }
 
 impl Packets {
-    /// Finds the track and decodes its first packet, which alone says for certain what rate and channels it has.
-    pub fn open(source: Box<dyn MediaSource>) -> Result<Self, String> {
-        if source.byte_len() == Some(0) {
-            return Err("is empty (0 bytes); copy the recording again".into());
-        }
-        let (mut source, missing) = wave::repaired(source).map_err(|e| format!("cannot be read: {e}"))?;
-        let edits = match source.byte_len() {
-            Some(total) if source.is_seekable() => {
+    /// Finds the audio track of that number, from 0, and decodes its first packet, which alone says for certain what rate
+    /// and channels it has.
+    pub fn open(source: Box<dyn MediaSource>, track_index: usize) -> Result<Self, Refusal> {
+        let unreadable = |e: io::Error| format!("cannot be read: {e}");
+        let mut header = wave::repaired(source).map_err(unreadable)?;
+        let edits = match header.source.byte_len() {
+            Some(total) if header.source.is_seekable() => {
                 // A file that is cut within its edit lists has none; symphonia says what is wrong with it.
-                let edits = edits(&mut source, total).unwrap_or_default();
-                source.rewind().map_err(|e| format!("cannot be read: {e}"))?;
+                let edits = edits(&mut header.source, total).unwrap_or_default();
+                header.source.rewind().map_err(unreadable)?;
                 edits
             }
             _ => Vec::new(),
         };
-        let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
+        let stream = MediaSourceStream::new(header.source, MediaSourceStreamOptions::default());
         // Pictures in tags are of no use here.
         let metadata = MetadataOptions::default().limit_visual_bytes(Limit::Maximum(0));
         let format = symphonia::default::get_probe()
             .probe(&Hint::new(), stream, FormatOptions::default(), metadata)
-            .map_err(|e| unreadable_header(&e))?;
-        let audio = format.first_track_known_codec(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
-        let track = audio.ok_or_else(|| format!("has no audio track; {CONVERT}"))?;
-        let container = match format.format_info().short_name {
-            "wave" => "wav",
-            "isomp4" => "mp4",
-            other => other,
+            .map_err(|e| unreadable_header(&e, header.codec))?;
+        let tracks: Vec<&Track> = audio_tracks(&*format).collect();
+        let track_count = tracks.len();
+        let track = match tracks.get(track_index) {
+            Some(track) => *track,
+            None if tracks.is_empty() => return Err(Refusal::Unread("no audio track that is known".into())),
+            None => return Err(no_such_track(track_index, track_count).into()),
+        };
+        let container = match (header.container, format.format_info().short_name) {
+            (Some(container), _) => container,
+            (None, "wave") => "wav",
+            (None, "isomp4") => "mp4",
+            (None, other) => other,
         };
         let promised_s = promised_seconds(container, track);
         let decoder = make_decoder(track, container)?;
         let codec = decoder.codec_info().short_name.to_owned();
         let mut packets = Self {
             track: track.id,
+            track_index,
             tick_s: track.time_base.map_or(0.0, f64::from),
-            info: AudioInfo { container: container.to_owned(), codec, sample_rate_hz: 0, channel_count: 0 },
+            info: AudioInfo {
+                container: container.to_owned(),
+                codec,
+                sample_rate_hz: 0,
+                channel_count: 0,
+                track_count,
+                decoder: "symphonia".into(),
+            },
             format,
             decoder,
             promised: None,
@@ -136,14 +193,17 @@ impl Packets {
         };
         packets.held = packets.advance()?;
         if packets.held.is_none() {
-            return Err(match (packets.damaged, packets.broken) {
+            return Err(Refusal::Bad(match (packets.damaged, packets.broken) {
                 (_, Some(why)) => format!("cannot be read ({why}); copy the recording again"),
                 (0, None) => "holds no sound (0 samples)".into(),
                 (damaged, None) => format!("all its {damaged} packets are damaged; copy the recording again"),
-            });
+            }));
         }
         let rate = packets.info.sample_rate_hz;
-        packets.promised = promised_s.map(|s| (s * missing * f64::from(rate)).round() as u64);
+        if promised_s.is_some_and(|s| s * header.missing > (MAX_HOURS * 3600) as f64) {
+            return Err(too_long().into());
+        }
+        packets.promised = promised_s.map(|s| (s * header.missing * f64::from(rate)).round() as u64);
         if let Some((_, edit)) = edits.iter().find(|(track, _)| *track == packets.track) {
             packets.heard = edit.frames(rate, promised_s);
         }
@@ -174,7 +234,10 @@ impl Packets {
 
     fn next_decoded(&mut self) -> Result<Option<Vec<Vec<f32>>>, String> {
         if self.held.is_none() {
-            self.held = self.advance()?;
+            self.held = self.advance().map_err(|refusal| match refusal {
+                Refusal::Bad(reason) => reason,
+                Refusal::Unread(what) => format!("holds {what} half way, which is not read; {CONVERT}"),
+            })?;
         }
         let planes = if self.held.is_some() && self.silence > 0 {
             let frames = self.silence.min(u64::from(self.info.sample_rate_hz));
@@ -200,7 +263,7 @@ impl Packets {
     }
 
     /// Decodes up to the next packet that yields samples; none at the end.
-    fn advance(&mut self) -> Result<Option<Vec<Vec<f32>>>, String> {
+    fn advance(&mut self) -> Result<Option<Vec<Vec<f32>>>, Refusal> {
         for _ in 0..MAX_BARREN_PACKETS {
             let packet = match self.format.next_packet() {
                 Ok(Some(packet)) if packet.track_id == self.track => packet,
@@ -208,8 +271,7 @@ impl Packets {
                 Ok(None) => return Ok(None),
                 Err(Error::IoError(e)) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
                 Err(Error::ResetRequired) => {
-                    let tracks = self.format.tracks();
-                    let track = tracks.iter().find(|t| t.track_type() == Some(TrackType::Audio));
+                    let track = audio_tracks(&*self.format).nth(self.track_index);
                     let track = track.ok_or("its audio track ends half way")?;
                     self.decoder = make_decoder(track, &self.info.container)?;
                     (self.track, self.origin) = (track.id, None);
@@ -227,7 +289,10 @@ impl Packets {
                     self.damage()?;
                     continue;
                 }
-                Err(e) => return Err(format!("cannot be decoded ({e}); {CONVERT}")),
+                Err(Error::Unsupported(what)) => {
+                    return Err(Refusal::Unread(format!("{} ({what})", self.info.codec)));
+                }
+                Err(e) => return Err(format!("cannot be decoded ({e}); {CONVERT}").into()),
             };
             let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
             if self.good == 0 {
@@ -248,7 +313,7 @@ impl Packets {
             self.find_hole(&packet)?;
             return Ok(Some(planes));
         }
-        Err(format!("{MAX_BARREN_PACKETS} packets on end hold no sound; {CONVERT}"))
+        Err(format!("{MAX_BARREN_PACKETS} packets on end hold no sound; {CONVERT}").into())
     }
 
     fn damage(&mut self) -> Result<(), String> {
@@ -310,8 +375,18 @@ impl Packets {
     }
 }
 
+fn audio_tracks(format: &dyn FormatReader) -> impl Iterator<Item = &Track> {
+    format.tracks().iter().filter(|track| track.track_type() == Some(TrackType::Audio))
+}
+
+/// The reason where the call list asks for a track that is not there.
+pub(crate) fn no_such_track(index: usize, count: usize) -> String {
+    let has = if count == 1 { "1 audio track (0)".to_owned() } else { format!("{count} audio tracks, from 0") };
+    format!("has no audio track {index}, but {has}; correct the call list")
+}
+
 /// Whether rate and channels are those of a recording.
-fn check_shape(rate: u32, channels: usize) -> Result<(), String> {
+pub(crate) fn check_shape(rate: u32, channels: usize) -> Result<(), String> {
     if !RATES.contains(&rate) {
         let (low, high) = (RATES.start(), RATES.end());
         return Err(format!("has a sample rate of {rate} Hz; rates from {low} to {high} Hz can be read"));
@@ -322,19 +397,17 @@ fn check_shape(rate: u32, channels: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn unreadable_header(error: &Error) -> String {
-    match error {
-        Error::Unsupported(what) if what.starts_with("core (probe)") => {
-            format!(
-                "no audio is found in it (WAV, AIFF, CAF, FLAC, MP3, AAC, Ogg, MP4 and Matroska are known); {CONVERT}"
-            )
-        }
-        Error::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+/// Why the header cannot be read; `codec` is what a WAV header names and symphonia does not read.
+fn unreadable_header(error: &Error, codec: Option<&str>) -> Refusal {
+    match (error, codec) {
+        (Error::Unsupported(_), Some(codec)) => Refusal::Unread(codec.into()),
+        (Error::Unsupported(what), None) if what.starts_with("core (probe)") => NO_AUDIO.into(),
+        (Error::Unsupported(what), None) => Refusal::Unread((*what).into()),
+        (Error::IoError(e), _) if e.kind() == io::ErrorKind::UnexpectedEof => {
             "ends within its header; copy the recording again".into()
         }
-        Error::IoError(e) => format!("cannot be read: {e}"),
-        Error::Unsupported(what) => format!("is of a kind that is not read ({what}); {CONVERT}"),
-        e => format!("its header makes no sense ({e}); copy the recording again, or {CONVERT}"),
+        (Error::IoError(e), _) => format!("cannot be read: {e}").into(),
+        (e, _) => format!("its header makes no sense ({e}); copy the recording again, or {CONVERT}").into(),
     }
 }
 
@@ -353,36 +426,33 @@ fn promised_seconds(container: &str, track: &Track) -> Option<f64> {
     Some(ticks as f64 * f64::from(track.time_base?))
 }
 
-fn make_decoder(track: &Track, container: &str) -> Result<Box<dyn AudioDecoder>, String> {
+fn make_decoder(track: &Track, container: &str) -> Result<Box<dyn AudioDecoder>, Refusal> {
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
-        return Err(format!("the codec of its audio track is unknown; {CONVERT}"));
+        return Err(Refusal::Unread("an unknown codec".into()));
     };
+    let mut parameters = parameters.clone();
     // Before symphonia makes room for them; where the header says 0, the first packet will tell.
     let rate = parameters.sample_rate.filter(|&rate| rate > 0).unwrap_or(*RATES.start());
     let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count().max(1));
     check_shape(rate, channels)?;
+    match parameters.codec {
+        // Containers give the bits that come out, or the one byte that goes in; the decoder takes the former only.
+        codecs::CODEC_ID_PCM_ALAW | codecs::CODEC_ID_PCM_MULAW => {
+            (parameters.bits_per_sample, parameters.bits_per_coded_sample) = (None, None);
+        }
+        // Matroska gives the rate before encoding, for which libopus would decode with another filter.
+        codecs::CODEC_ID_OPUS => parameters.sample_rate = Some(OPUS_RATE),
+        // Symphonia 0.6 makes noise of four channels at 44.1 and 48 kHz.
+        codecs::CODEC_ID_VORBIS if channels > 2 => {
+            return Err(Refusal::Unread(format!("vorbis of {channels} channels")));
+        }
+        _ => {}
+    }
     // Beyond a guessed length symphonia would cut sound off as padding.
     let options = AudioDecoderOptions::default().gapless(!is_length_guessed(container, track));
-    symphonia::default::get_codecs().make_audio_decoder(parameters, &options).map_err(|e| match e {
-        Error::Unsupported(what) if what.starts_with("core (codec)") => {
-            format!("its codec ({}) is not read; {CONVERT}", codec_name(parameters.codec))
-        }
-        e => format!("its codec cannot be set up ({e}); {CONVERT}"),
+    registry().make_audio_decoder(&parameters, &options).map_err(|e| match e {
+        Error::Unsupported(what) if what.starts_with("core (codec)") => Refusal::Unread(codec_name(parameters.codec)),
+        Error::Unsupported(what) => Refusal::Unread(format!("{} ({what})", codec_name(parameters.codec))),
+        e => format!("its codec cannot be set up ({e}); {CONVERT}").into(),
     })
-}
-
-/// Names of the codecs that are met in recordings and have no decoder here.
-fn codec_name(id: AudioCodecId) -> String {
-    match id {
-        codecs::CODEC_ID_OPUS => "opus".into(),
-        codecs::CODEC_ID_SPEEX => "speex".into(),
-        codecs::CODEC_ID_MP1 => "mp1".into(),
-        codecs::CODEC_ID_MP2 => "mp2".into(),
-        codecs::CODEC_ID_AC3 => "ac3".into(),
-        codecs::CODEC_ID_EAC3 => "eac3".into(),
-        codecs::CODEC_ID_WMA => "wma".into(),
-        codecs::CODEC_ID_ADPCM_G722 => "g722".into(),
-        codecs::CODEC_ID_ADPCM_G726 | codecs::CODEC_ID_ADPCM_G726LE => "g726".into(),
-        other => other.to_string(),
-    }
 }

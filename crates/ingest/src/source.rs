@@ -27,6 +27,26 @@ impl Source {
         open_file(Path::new(uri.strip_prefix("file://").unwrap_or(uri))).map(Self::File)
     }
 
+    /// A second reader of the same bytes.
+    pub fn again(&self) -> io::Result<Self> {
+        match self {
+            Self::File(file) => file.try_clone().map(Self::File),
+            Self::Object(object) => Ok(Self::Object(object.again())),
+        }
+    }
+
+    /// The bytes as a file that a child process can read: an object is copied into one that has no name.
+    pub fn into_file(self) -> io::Result<File> {
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Object(mut object) => {
+                let mut file = tempfile::tempfile()?;
+                io::copy(&mut object, &mut file)?;
+                Ok(file)
+            }
+        }
+    }
+
     /// What the store said when it stopped answering; empty for files, and while all goes well.
     pub fn trouble(&self) -> Arc<OnceLock<String>> {
         match self {

@@ -1,7 +1,7 @@
 //! The stage: from recordings to sound and a row a call.
 
 use crate::{
-    Decoder, IngestConfig, IngestError,
+    Decoder, IngestConfig, IngestError, Sound,
     consent::{Verdict, verdict},
     decoder::BLOCK_SAMPLES,
     source::Source,
@@ -13,7 +13,7 @@ use schema::{
 use std::path::Path;
 
 /// Raised when the same recordings give other rows.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Reads recordings: pushes their sound as `audio`, channel by channel in blocks of 10 s, and then their row of `calls`.
 ///
@@ -104,22 +104,25 @@ impl Ingest {
         let path = Path::new(call.source_uri.strip_prefix("file://").unwrap_or(&call.source_uri)).to_owned();
         let hash = source.hash().map_err(|e| bad(format!("{}: cannot be read: {e}", path.display())))?;
         call.content_sha256 = Some(hash);
-        let mut decoder = Decoder::read(&path, Box::new(source)).map_err(failed)?;
-        let info = decoder.info();
+        let track = call.track.map_or(0, |track| track as usize);
+        let mut sound = Sound::new(Decoder::of_source(&path, source, track).map_err(failed)?);
+        let info = sound.info();
         let channels = info.channel_count;
         (call.container, call.codec) = (Some(info.container.clone()), Some(info.codec.clone()));
         (call.sample_rate_hz, call.channel_count) = (Some(info.sample_rate_hz as i32), Some(channels as i32));
+        (call.decoder, call.track_count) = (Some(info.decoder.clone()), Some(info.track_count as i32));
         if let Some(channel) = withheld.iter().find(|&&channel| channel >= channels) {
             let why = format!(", who is not on a channel of their own: there is no channel {channel} of {channels}");
             return Ok(Ok(Read::Refused(why)));
         }
         check_channels(&id, &call.participants, channels).map_err(bad)?;
+        let listed = call.participants.clone();
         assign_channels(&mut call.participants, channels, self.config.agent_channel);
-        decoder.withhold(withheld);
+        sound.withhold(withheld);
 
         let mut first_sample = 0;
         loop {
-            let block = decoder.next_block().map_err(failed)?.unwrap_or_else(|| vec![Vec::new(); channels]);
+            let block = sound.next_block().map_err(failed)?.unwrap_or_else(|| vec![Vec::new(); channels]);
             let last = block[0].len() < BLOCK_SAMPLES;
             let next = first_sample + block[0].len() as i64;
             for (channel, samples) in (0..).zip(block) {
@@ -138,7 +141,14 @@ impl Ingest {
             }
             first_sample = next;
         }
-        call.duration_ms = Some(decoder.duration_ms());
+        call.duration_ms = Some(sound.duration_ms());
+        let mut heard = sound.channels();
+        heard.retain(|sound| !withheld.iter().any(|&withheld| withheld as i32 == sound.channel));
+        if heard.iter().any(|channel| channel.copy_of.is_some()) {
+            // Both are on both channels: what the rule says of a channel a speaker does not hold.
+            call.participants = listed;
+        }
+        call.channels = Some(heard);
         Ok(Ok(Read::Pushed))
     }
 }
@@ -198,6 +208,10 @@ fn unread(recording: Recording) -> Call {
         source_version: recording.source_version,
         byte_size: recording.byte_size,
         duplicate_of: recording.duplicate_of,
+        decoder: None,
+        track: recording.track,
+        track_count: None,
+        channels: None,
     }
 }
 

@@ -33,7 +33,7 @@ pub use assemble::{Assembly, devices, set_threads};
 pub use bench::{bench_encoder, bench_text};
 pub use error::PipelineError;
 pub use inference::{DeviceChoice, Precision, open_device, processor};
-pub use ingest::{Discovery, codecs, discover};
+pub use ingest::{Discovery, codecs, discover, ffmpeg_version};
 pub use ipc::run_as_filter;
 pub use progress::{Event, Progress, Quiet};
 pub use recognize::{Clip, Heard, recognize};

@@ -67,7 +67,7 @@ impl Shard {
             let channels: Vec<_> = participants.iter().map(|p| (p.channel, &p.role, p.consent == "denied")).collect();
             let audio = (
                 (&recording.source_uri, &recording.source_version, &recording.language, &recording.problem),
-                (granted, channels, &recording.duplicate_of),
+                (granted, channels, recording.track, &recording.duplicate_of),
             );
             let hashes = BTreeMap::from([(ROW.into(), hash(recording)), (AUDIO.into(), hash(&audio))]);
             inputs.insert(recording.call_id.clone(), hashes);
@@ -123,6 +123,7 @@ mod tests {
             byte_size: None,
             content_sha256: None,
             duplicate_of: None,
+            track: None,
         }
     }
 

@@ -52,5 +52,6 @@ fn recording(call: Call, version: Option<Version>) -> Recording {
         byte_size,
         content_sha256: None,
         duplicate_of: None,
+        track: call.track,
     }
 }

@@ -19,7 +19,7 @@ pub trait Row: Serialize + DeserializeOwned + Send + Sync {
 /// A batch that does not fit its table.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// A column is absent.
+    /// A column that must have values is absent.
     #[error("table {table}: column {column} is missing")]
     Missing {
         /// The table.

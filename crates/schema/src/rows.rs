@@ -31,6 +31,19 @@ pub struct Participant {
     pub consent: String,
 }
 
+/// How a channel of a recording sounded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ChannelSound {
+    pub channel: i32,
+    pub level_db: Option<f32>,
+    pub clipped: bool,
+    pub quiet: bool,
+    pub silent: bool,
+    pub copy_of: Option<i32>,
+    pub crosstalk: f32,
+}
+
 /// A word, with times in milliseconds from the start of the call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -88,6 +101,7 @@ row! {
         byte_size: Option<i64>,
         content_sha256: Option<String>,
         duplicate_of: Option<String>,
+        track: Option<i32>,
     }
 }
 
@@ -111,6 +125,10 @@ row! {
         source_version: Option<String>,
         byte_size: Option<i64>,
         duplicate_of: Option<String>,
+        decoder: Option<String>,
+        track: Option<i32>,
+        track_count: Option<i32>,
+        channels: Option<Vec<ChannelSound>>,
     }
 }
 

@@ -115,6 +115,7 @@ impl Table {
                 opt("byte_size", DataType::Int64, "bytes of the recording; null where it is not there"),
                 opt("content_sha256", DataType::Utf8, "hash of the bytes, of duplicates only"),
                 opt("duplicate_of", DataType::Utf8, "the call that has the same bytes and is transcribed for both"),
+                opt("track", DataType::Int32, "audio track to be read, from 0, from the call list; null: the first"),
             ],
             Self::Audio => vec![
                 col("channel", DataType::Int32, "audio track, from 0"),
@@ -147,6 +148,14 @@ impl Table {
                 opt("source_version", DataType::Utf8, "size and time of change (or ETag): changes when the file does"),
                 opt("byte_size", DataType::Int64, "bytes of the recording; null where it is not there"),
                 opt("duplicate_of", DataType::Utf8, "the call that has the same bytes; null where there is none"),
+                opt(
+                    "decoder",
+                    DataType::Utf8,
+                    "what decoded it: symphonia (Opus by libopus), or ffmpeg and its version",
+                ),
+                opt("track", DataType::Int32, "audio track that the call list asks for, from 0; null: the first"),
+                opt("track_count", DataType::Int32, "audio tracks in the file"),
+                opt("channels", list(channel_sound()), "how each channel sounded; null where it was not decoded"),
             ],
             Self::Segments => vec![
                 col("channel", DataType::Int32, "audio track, from 0"),
@@ -321,6 +330,22 @@ fn participant() -> DataType {
         opt("name", DataType::Utf8, "as the call list spells it"),
         opt("person_id", DataType::Utf8, "the company's key of the person"),
         col("consent", DataType::Utf8, "granted, denied or unknown"),
+    ]))
+}
+
+fn channel_sound() -> DataType {
+    DataType::Struct(Fields::from(vec![
+        col("channel", DataType::Int32, "channel of the track, from 0"),
+        opt(
+            "level_db",
+            DataType::Float32,
+            "level of its speech as recorded, dB of full scale; null where there is none",
+        ),
+        col("clipped", DataType::Boolean, "whether more than 0.1 % of its loud samples are cut at full scale"),
+        col("quiet", DataType::Boolean, "whether its speech is below -45 dB of full scale"),
+        col("silent", DataType::Boolean, "whether nothing is heard on it"),
+        opt("copy_of", DataType::Int32, "channel that 90 % of it repeat; it was not recognized again"),
+        col("crosstalk", DataType::Float32, "share of what is heard on it that a louder channel says, 0..1; left out"),
     ]))
 }
 

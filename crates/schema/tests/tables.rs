@@ -65,6 +65,10 @@ fn rows_survive_the_round_trip() {
         source_version: None,
         byte_size: None,
         duplicate_of: None,
+        decoder: None,
+        track: None,
+        track_count: None,
+        channels: None,
     }]);
     round_trip(&[FollowUp {
         call_id: "1".into(),

@@ -56,6 +56,22 @@ impl ObjectReader {
         })
     }
 
+    /// A second reader of the same version, from its start. What is kept is shared, and so is its trouble.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            place: self.place.clone(),
+            size: self.size,
+            e_tag: self.e_tag.clone(),
+            position: 0,
+            chunks: self.chunks.clone(),
+            ahead: BTreeMap::new(),
+            last: None,
+            clock: self.clock,
+            trouble: self.trouble.clone(),
+        }
+    }
+
     /// Bytes of the object.
     pub fn size(&self) -> u64 {
         self.size

@@ -24,6 +24,7 @@ pub fn run(args: &Doctor, common: &Common) -> Result<Outcome> {
         "models_folder": registry.cache().display().to_string(),
         "models": models,
         "codecs": pipeline::codecs(),
+        "ffmpeg": pipeline::ffmpeg_version(),
     });
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&report)?);
@@ -36,6 +37,8 @@ pub fn run(args: &Doctor, common: &Common) -> Result<Outcome> {
     line("kernels", pipeline::processor());
     line("devices", &pipeline::devices().join(", "));
     line("codecs", &pipeline::codecs().join(", "));
+    let ffmpeg = pipeline::ffmpeg_version();
+    line("ffmpeg", ffmpeg.as_deref().unwrap_or("none: AMR, GSM, WMA, AVI and a few more are not read; install ffmpeg"));
     line("models", &registry.cache().display().to_string());
     for m in registry.list() {
         let style = if m.status == Status::Installed { GREEN } else { YELLOW };

@@ -229,6 +229,10 @@ fn call(id: &str) -> Call {
         source_version: None,
         byte_size: None,
         duplicate_of: None,
+        decoder: None,
+        track: None,
+        track_count: None,
+        channels: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod consent;
 mod discovery;
 mod formats;
 mod hostile;
+mod matrix;
 #[path = "../../../store/tests/store/servers.rs"]
 mod servers;
 mod stage;

@@ -36,6 +36,7 @@ fn recording(call_id: &str) -> Recording {
         byte_size: None,
         content_sha256: None,
         duplicate_of: None,
+        track: None,
     }
 }
 
@@ -100,6 +101,10 @@ impl Stage for Ears {
                     source_version: r.source_version,
                     byte_size: r.byte_size,
                     duplicate_of: r.duplicate_of,
+                    decoder: None,
+                    track: None,
+                    track_count: None,
+                    channels: None,
                 };
                 out.rows(&[call])?;
             }
