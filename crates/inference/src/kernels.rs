@@ -192,8 +192,7 @@ impl candle_core::CustomOp1 for Multiply<'_> {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, candle_core::Shape)> {
-        let rows = outputs(layout.shape().dims2()?.0, self.window);
-        self.onto(vec![0.0; rows * self.weight.outputs()], x, layout)
+        self.onto(None, x, layout)
     }
 }
 
@@ -209,21 +208,20 @@ impl candle_core::CustomOp2 for Multiply<'_> {
         rest: &CpuStorage,
         rest_layout: &Layout,
     ) -> Result<(CpuStorage, candle_core::Shape)> {
-        self.onto(floats(rest, rest_layout)?.to_vec(), x, layout)
+        self.onto(Some(floats(rest, rest_layout)?), x, layout)
     }
 }
 
 impl Multiply<'_> {
-    fn onto(&self, mut out: Vec<f32>, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, candle_core::Shape)> {
+    fn onto(&self, rest: Option<&[f32]>, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, candle_core::Shape)> {
         let (inputs, channels) = layout.shape().dims2()?;
         let (x, width) = (floats(x, layout)?, self.weight.outputs());
         if self.weight.inputs() != self.window.0 * channels {
             bail!("windows of {} by {channels} for a weight of {} inputs", self.window.0, self.weight.inputs());
         }
         let rows = outputs(inputs, self.window);
-        self.weight.multiply_onto(int8::Level::best(), x, rows, self.window.1 * channels, &mut out, |rows| {
-            then(rows, self.bias, self.then);
-        });
+        let shape = (rows, self.window.1 * channels);
+        let out = self.weight.multiply(int8::Level::best(), x, shape, rest, |rows| then(rows, self.bias, self.then));
         Ok((CpuStorage::F32(out), (rows, width).into()))
     }
 }

@@ -142,7 +142,9 @@ impl Decoder {
         }
         let length = self.ready[0].len().min(BLOCK_SAMPLES);
         let block = self.ready.iter_mut().map(|ready| {
-            let rest = ready.split_off(length);
+            // Room for the next block at once, instead of as it grows.
+            let mut rest = Vec::with_capacity(BLOCK_SAMPLES + BLOCK_SAMPLES / 8);
+            rest.extend(ready.drain(length..));
             let mut samples = std::mem::replace(ready, rest);
             for sample in &mut samples {
                 *sample = sample.clamp(-1.0, 1.0);

@@ -117,7 +117,15 @@ impl Level {
 
 /// Mean power of samples.
 pub(crate) fn power(samples: &[f32]) -> f64 {
-    samples.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / samples.len().max(1) as f64
+    let square = |s: f32| f64::from(s) * f64::from(s);
+    // Sums side by side, which is as quick as the registers are wide.
+    let (chunks, rest) = samples.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, s)| *sum += square(*s));
+    }
+    let rest: f64 = rest.iter().map(|&s| square(s)).sum();
+    (sums.iter().sum::<f64>() + rest) / samples.len().max(1) as f64
 }
 
 /// Counts cut peaks, at the recording's own rate: resampling rounds them off.

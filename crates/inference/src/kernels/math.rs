@@ -4,7 +4,7 @@
 #![allow(clippy::inline_always)] // see above
 
 /// Partial sums of a reduction; as many as fill the widest registers twice.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 
 /// Within 2 units in the last place from -87 to 88; below, 0. Range reduction and polynomial of Moshier's Cephes
 /// library, `single/expf.c`.
@@ -48,6 +48,22 @@ pub(super) fn tanh(x: f32) -> f32 {
     if size < 0.625 { p * z * x + x } else { large }
 }
 
+/// What partial results come to, the halves put together until one is left: in a register's width, and always in the
+/// same order.
+#[inline(always)]
+pub(super) fn gather<T: Copy>(lanes: [T; LANES], f: impl Fn(T, T) -> T) -> T {
+    // Written out, since the compiler keeps a loop over widths a loop.
+    let lanes: [T; 16] = std::array::from_fn(|i| f(lanes[i], lanes[i + 16]));
+    let lanes: [T; 8] = std::array::from_fn(|i| f(lanes[i], lanes[i + 8]));
+    let lanes: [T; 4] = std::array::from_fn(|i| f(lanes[i], lanes[i + 4]));
+    f(f(lanes[0], lanes[2]), f(lanes[1], lanes[3]))
+}
+
+#[inline(always)]
+fn greater(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
 /// The greatest element; minus infinity when there is none.
 #[inline(always)]
 pub(super) fn greatest(row: &[f32]) -> f32 {
@@ -55,10 +71,10 @@ pub(super) fn greatest(row: &[f32]) -> f32 {
     let mut most = [f32::NEG_INFINITY; LANES];
     for chunk in chunks {
         for (a, &b) in most.iter_mut().zip(chunk) {
-            *a = if b > *a { b } else { *a };
+            *a = greater(*a, b);
         }
     }
-    most.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+    rest.iter().copied().fold(gather(most, greater), greater)
 }
 
 /// The sum of a function of each element.
@@ -71,7 +87,7 @@ pub(super) fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
             *a += f(b);
         }
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|&x| f(x)).sum::<f32>()
+    gather(sums, |a, b| a + b) + rest.iter().map(|&x| f(x)).sum::<f32>()
 }
 
 #[inline(always)]

@@ -30,16 +30,23 @@ impl Kept {
         }
     }
 
-    /// Puts a number into its pair; `at` counts pairs, `second` says which of the two.
-    fn put(self, words: &mut [u32], at: usize, second: bool, value: f32) {
+    /// The word of a number; `at` counts pairs, `second` says which of the two.
+    const fn place(self, at: usize, second: bool) -> usize {
         match self {
-            Self::Full => words[at / LANES * 2 * LANES + usize::from(second) * LANES + at % LANES] = value.to_bits(),
+            Self::Full => at / LANES * 2 * LANES + if second { LANES } else { 0 } + at % LANES,
+            Self::Half => at,
+        }
+    }
+
+    /// Puts a number into its word.
+    fn put(self, word: &mut u32, second: bool, value: f32) {
+        let bits = value.to_bits();
+        *word = match self {
+            Self::Full => bits,
             Self::Half => {
-                let bits = value.to_bits();
                 // To the nearest, and of two equally near to the even.
                 let rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-                let word = &mut words[at];
-                *word = if second { *word & 0xffff_0000 | rounded } else { *word & 0xffff | rounded << 16 };
+                if second { *word & 0xffff_0000 | rounded } else { *word & 0xffff | rounded << 16 }
             }
         }
     }
@@ -95,12 +102,18 @@ impl Memory {
     /// Sets a frame's key and value.
     pub fn set(&mut self, frame: usize, key: &[f32], value: &[f32]) {
         let (pairs, wide) = (self.long() / 2, self.wide());
+        let kept = self.kept;
         let (at, second) = (frame / (2 * LANES) * LANES + frame % LANES, frame % (2 * LANES) >= LANES);
-        for (d, key) in key.iter().enumerate() {
-            self.kept.put(&mut self.keys, d * pairs + at, second, *key);
+        let words = self.keys.chunks_exact_mut(pairs * kept.words());
+        for (words, key) in words.zip(key) {
+            kept.put(&mut words[kept.place(at, second)], second, *key);
         }
-        for (d, value) in value.iter().enumerate() {
-            self.kept.put(&mut self.values, frame / 2 * wide + d, frame % 2 == 1, *value);
+        let (start, second) = (frame / 2 * wide, frame % 2 == 1);
+        for (nth, value) in value.chunks(LANES).enumerate() {
+            let words = &mut self.values[kept.place(start + nth * LANES, second)..];
+            for (word, value) in words.iter_mut().zip(value) {
+                kept.put(word, second, *value);
+            }
         }
     }
 
@@ -114,8 +127,10 @@ impl Memory {
         let arch = Arch::new();
         let mut row = 0;
         while row < rows {
-            let count = if rows - row >= QUERIES { QUERIES } else { 1 };
-            let queries = &queries[row * self.size..][..count * self.size];
+            let count = if rows < QUERIES { 1 } else { QUERIES };
+            // The last ones are worked on with some before them, which is quicker than one by one.
+            let first = row.min(rows - count);
+            let queries = &queries[first * self.size..][..count * self.size];
             let scratch = &mut scratch;
             match (count == 1, self.kept) {
                 (true, Kept::Full) => arch.dispatch(Block::<1, false> { memory: self, queries, frames, scratch }),
@@ -125,11 +140,11 @@ impl Memory {
                 }
                 (false, Kept::Half) => arch.dispatch(Block::<QUERIES, true> { memory: self, queries, frames, scratch }),
             }
-            for r in 0..count {
+            for r in row - first..count {
                 let found = &scratch.out[r * self.wide()..][..self.size];
-                put(row + r, found, &scratch.scores[r * self.long()..][..frames]);
+                put(first + r, found, &scratch.scores[r * self.long()..][..frames]);
             }
-            row += count;
+            row = first + count;
         }
     }
 }
@@ -155,10 +170,10 @@ impl<const Q: usize, const HALF: bool> WithSimd for Block<'_, Q, HALF> {
         self.score(simd);
         let long = self.memory.long();
         for r in 0..Q {
-            let scores = &mut self.scratch.scores[r * long..][..long];
-            softmax_row(&mut scores[..self.frames]);
-            // The last frame's pair may not be there.
-            scores[self.frames..].fill(0.0);
+            let scores = &mut self.scratch.scores[r * long..][..self.frames.next_multiple_of(2 * LANES)];
+            // Frames that are not there have no share; whole registers have no rest that goes one by one.
+            scores[self.frames..].fill(f32::NEG_INFINITY);
+            softmax_row(scores);
         }
         let columns = self.memory.wide() / S::F32_LANES;
         if columns.is_multiple_of(3) {
@@ -234,12 +249,12 @@ mod tests {
 
     #[test]
     fn halves_are_the_nearest() {
-        let mut words = [0];
+        let mut word = 0;
         for (value, wanted) in [(1.0, 1.0), (1.003_906_3, 1.0), (1.011_718_8, 1.015_625), (-3.1, -3.093_75), (0.0, 0.0)]
         {
-            Kept::Half.put(&mut words, 0, false, value);
-            Kept::Half.put(&mut words, 0, true, -value);
-            let pair = [words[0] & 0xffff_0000, words[0] << 16].map(f32::from_bits);
+            Kept::Half.put(&mut word, false, value);
+            Kept::Half.put(&mut word, true, -value);
+            let pair = [word & 0xffff_0000, word << 16].map(f32::from_bits);
             assert_eq!(pair, [wanted, -wanted], "{value}");
         }
     }
