@@ -11,6 +11,8 @@ mod linear;
 mod memory;
 mod moonshine;
 mod norm;
+#[doc(hidden)]
+pub mod parts;
 mod precision;
 mod recognized;
 mod registry;

@@ -20,7 +20,7 @@ const LEAST: f32 = 1e-10;
 const RANGE: f32 = 8.0;
 
 /// Computes features.
-pub(super) struct Mel {
+pub(crate) struct Mel {
     fft: Arc<dyn RealToComplex<f32>>,
     hann: Vec<f32>,
     /// For each band the bins of the spectrum that it takes in, and their weights.

@@ -17,7 +17,7 @@ use candle_nn::VarBuilder;
 use config::Description;
 use decoder::Decoder;
 use encoder::Encoder;
-use mel::Mel;
+pub(crate) use mel::Mel;
 use rayon::prelude::*;
 use std::path::Path;
 use std::time::Instant;
