@@ -10,27 +10,31 @@ impl Grid {
     /// The grid on which these weights lie, where they lie on one of 256 numbers (a model that was published in 8 bits and
     /// brought back to floating point); else the numbers from the least to the greatest.
     pub fn of(row: &[f32]) -> Self {
-        let mut sorted = row.to_vec();
-        sorted.sort_unstable_by(f32::total_cmp);
-        let (Some(&low), Some(&high)) = (sorted.first(), sorted.last()) else { return Self { step: 0.0, zero: 0 } };
+        let least = |a: f32, b: &f32| if *b < a { *b } else { a };
+        let most = |a: f32, b: &f32| if *b > a { *b } else { a };
+        let Some(&first) = row.first() else { return Self { step: 0.0, zero: 0 } };
+        let (low, high) = (row.iter().fold(first, least), row.iter().fold(first, most));
         if low == high {
             // One number: byte 1, or 0 for none.
             return Self { step: low, zero: 0 };
         }
         let (low, high) = (f64::from(low), f64::from(high));
-        let gaps = sorted.windows(2).map(|pair| f64::from(pair[1]) - f64::from(pair[0]));
-        let gap = gaps.filter(|gap| *gap > 0.0).fold(f64::MAX, f64::min);
-        // The least gap may be some steps wide.
-        for parts in 1..=4 {
-            let steps = whole((high - low) / gap * f64::from(parts));
-            let step = (high - low) / steps;
-            let lies = |w: &f32| {
-                let place = f64::from(*w) / step;
-                // Off by at most a hundredth of what a byte's step would be.
-                place.abs() <= 255.0 && (whole(place) - place).abs() < 0.01 * steps / 255.0
-            };
-            if steps <= 255.0 && sorted.iter().all(lies) {
-                return Self { step: step as f32, zero: -whole(low / step) as i32 };
+        if let Some(mut values) = few_values(row) {
+            values.sort_unstable_by(f32::total_cmp);
+            let gaps = values.windows(2).map(|pair| f64::from(pair[1]) - f64::from(pair[0]));
+            let gap = gaps.filter(|gap| *gap > 0.0).fold(f64::MAX, f64::min);
+            // The least gap may be some steps wide.
+            for parts in 1..=4 {
+                let steps = whole((high - low) / gap * f64::from(parts));
+                let step = (high - low) / steps;
+                let lies = |w: &f32| {
+                    let place = f64::from(*w) / step;
+                    // Off by at most a hundredth of what a byte's step would be.
+                    place.abs() <= 255.0 && (whole(place) - place).abs() < 0.01 * steps / 255.0
+                };
+                if steps <= 255.0 && values.iter().all(lies) {
+                    return Self { step: step as f32, zero: -whole(low / step) as i32 };
+                }
             }
         }
         // Zero is among them, so that no byte stands far from it; a step less than there are keeps both ends inside.
@@ -46,6 +50,27 @@ impl Grid {
             (whole(f64::from(w) / f64::from(self.step)) as i32 + self.zero).clamp(0, 255) as u8
         }
     }
+}
+
+/// The different numbers of a row, where there are at most 256. Most rows have more, and show it soon.
+fn few_values(row: &[f32]) -> Option<Vec<f32>> {
+    // An open hash table; Fibonacci hashing of the bits.
+    let mut seen = [f32::NAN; 1024];
+    let mut values = Vec::with_capacity(256);
+    for &w in row {
+        let mut at = (w.to_bits().wrapping_mul(0x9e37_79b9) >> 22) as usize;
+        while !seen[at].is_nan() && seen[at] != w {
+            at = (at + 1) % seen.len();
+        }
+        if seen[at].is_nan() {
+            if values.len() == 256 {
+                return None;
+            }
+            seen[at] = w;
+            values.push(w);
+        }
+    }
+    Some(values)
 }
 
 /// The nearest whole number, of two the even one, without the call that processors without the instruction need.
