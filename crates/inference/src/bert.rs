@@ -8,10 +8,10 @@
 
 use crate::Precision;
 use crate::attention::attend;
-use crate::kernels::Activation;
+use crate::kernels::{self, Activation, floats};
 use crate::linear::Linear;
 use crate::norm::LayerNorm;
-use candle_core::{Device, IndexOp, Result, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Device, IndexOp, Layout, Result, Shape, Tensor, bail};
 use candle_nn::{Embedding, Module, VarBuilder};
 use serde::Deserialize;
 
@@ -103,15 +103,52 @@ impl Bert {
     pub fn forward(&self, texts: &[&[u32]], device: &Device) -> Result<Tensor> {
         let ids: Vec<u32> = texts.concat();
         let places: Vec<u32> = texts.iter().flat_map(|text| 0..text.len() as u32).collect();
-        let words = self.words.forward(&Tensor::new(ids, device)?)?;
-        let places = self.positions.index_select(&Tensor::new(places, device)?, 0)?;
+        let tokens = if kernels::here(&self.positions) {
+            self.words.embeddings().apply_op2_no_bwd(&self.positions, &Places { ids, places })?
+        } else {
+            let words = self.words.forward(&Tensor::new(ids, device)?)?;
+            (words + self.positions.index_select(&Tensor::new(places, device)?, 0)?)?
+        };
 
         let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
-        let mut hidden = self.norm.forward(&(words + places)?)?;
+        let mut hidden = self.norm.forward(&tokens)?;
         for layer in &self.layers {
             hidden = layer.forward(&hidden, &lengths)?;
         }
         Ok(hidden)
+    }
+}
+
+/// The vectors of words plus those of their places. candle's own sum wakes threads that wait for each other, and every core
+/// has a batch of its own already.
+struct Places {
+    ids: Vec<u32>,
+    places: Vec<u32>,
+}
+
+impl CustomOp2 for Places {
+    fn name(&self) -> &'static str {
+        "words-and-places"
+    }
+
+    fn cpu_fwd(
+        &self,
+        words: &CpuStorage,
+        words_layout: &Layout,
+        positions: &CpuStorage,
+        positions_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let width = words_layout.shape().dims2()?.1;
+        let (words, positions) = (floats(words, words_layout)?, floats(positions, positions_layout)?);
+        let mut sums = Vec::with_capacity(self.ids.len() * width);
+        for (&id, &place) in self.ids.iter().zip(&self.places) {
+            let word = words.chunks_exact(width).nth(id as usize);
+            let Some((word, place)) = word.zip(positions.chunks_exact(width).nth(place as usize)) else {
+                bail!("word {id} at place {place} has no vector");
+            };
+            sums.extend(word.iter().zip(place).map(|(word, place)| word + place));
+        }
+        Ok((CpuStorage::F32(sums), (self.ids.len(), width).into()))
     }
 }
 

@@ -107,8 +107,16 @@ pub(super) fn each_biased(row: &mut [f32], bias: &[f32], f: impl Fn(f32) -> f32)
 #[inline(always)]
 pub(super) fn softmax_row(row: &mut [f32]) {
     let most = greatest(row);
-    each(row, |x| exp(x - most));
-    let scale = 1.0 / sum(row, |x| x);
+    let mut sums = [0.0; LANES];
+    let (chunks, rest) = row.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        for (x, sum) in chunk.iter_mut().zip(&mut sums) {
+            *x = exp(*x - most);
+            *sum += *x;
+        }
+    }
+    each(rest, |x| exp(x - most));
+    let scale = 1.0 / (gather(sums, |a, b| a + b) + rest.iter().sum::<f32>());
     each(row, |x| x * scale);
 }
 
