@@ -2,7 +2,7 @@
 
 use crate::{
     amounts, dates,
-    keyphrases::{self, Candidate},
+    keyphrases::{self, Candidate, Likeness},
     numbers,
     text::Text,
     trackers::Trackers,
@@ -53,20 +53,34 @@ impl<'a> Ask<'a> {
 
     /// The best phrases with their scores. `vectors` are those of [`Ask::texts`], or none.
     pub fn choose(&self, vectors: Option<&[Vec<f32>]>, count: usize, diversity: f32) -> Vec<(&Candidate, f32)> {
+        let talk = keyphrases::talk(&self.texts);
         let chosen = if let Some(vectors) = vectors {
             let (phrases, turns) = vectors.split_at(self.candidates.len());
+            let size = vectors.first().map_or(0, Vec::len);
             // The call is the mean of its turns, each as heavy as it is long.
-            let mut call = vec![0.0f32; turns.first().map_or(0, Vec::len)];
+            let mut call = vec![0.0f32; size];
             for (vector, text) in turns.iter().zip(&self.texts) {
                 let words = text.tokens.iter().filter(|t| t.is_word).count() as f32;
                 call.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x * words);
             }
-            let similarity: Vec<f32> = phrases.iter().map(|phrase| cosine(phrase, &call)).collect();
+            // Vectors are of length one, so the mean of the cosines is the product with their mean.
+            let mut mean = vec![0.0f32; size];
+            for phrase in phrases {
+                mean.iter_mut().zip(phrase).for_each(|(sum, x)| *sum += x / phrases.len() as f32);
+            }
+            let like: Vec<Likeness> = phrases
+                .iter()
+                .map(|phrase| Likeness {
+                    whole: cosine(phrase, &call),
+                    candidates: phrase.iter().zip(&mean).map(|(a, b)| a * b).sum(),
+                })
+                .collect();
             let between = |a: usize, b: usize| cosine(&phrases[a], &phrases[b]).max(0.0);
-            keyphrases::choose(&self.candidates, Some(&similarity), &between, count, diversity)
+            keyphrases::choose(&self.candidates, &like, talk, &between, count, diversity)
         } else {
+            let like = vec![Likeness::default(); self.candidates.len()];
             let between = |a: usize, b: usize| keyphrases::shared(&self.candidates[a], &self.candidates[b]);
-            keyphrases::choose(&self.candidates, None, &between, count, diversity)
+            keyphrases::choose(&self.candidates, &like, talk, &between, count, diversity)
         };
         chosen.into_iter().map(|(i, score)| (&self.candidates[i], score)).collect()
     }
