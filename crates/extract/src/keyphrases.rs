@@ -207,8 +207,11 @@ pub(crate) fn candidates(texts: &[Text<'_>], names: &HashSet<String>) -> Vec<Can
     let stemmer = Stemmer::create(Algorithm::English);
     let spoken = talk(texts) >= MOSTLY_TALK;
     let mut found: BTreeMap<Vec<String>, Candidate> = BTreeMap::new();
+    let mut starts: HashSet<(usize, usize)> = HashSet::new();
     for (nth, text) in texts.iter().enumerate() {
-        let first = text.sentence_ranges().first().map_or(0, |(sentence, _)| sentence.end);
+        let sentences: Vec<Range<usize>> = text.sentence_ranges().into_iter().map(|(sentence, _)| sentence).collect();
+        let first = sentences.first().map_or(0, |sentence| sentence.end);
+        starts.extend(sentences.iter().map(|sentence| (nth, sentence.start)));
         for tokens in groups(text, names, spoken) {
             let stems: Vec<String> =
                 text.tokens[tokens.clone()].iter().map(|token| stemmer.stem(own(token)).into_owned()).collect();
@@ -234,7 +237,7 @@ pub(crate) fn candidates(texts: &[Text<'_>], names: &HashSet<String>) -> Vec<Can
     let mut found: Vec<Candidate> = found.into_values().collect();
     for candidate in &mut found {
         candidate.inside = parts.get(&candidate.stems).copied().unwrap_or(0);
-        candidate.phrase = spelled(texts, &candidate.mentions);
+        candidate.phrase = spelled(texts, &candidate.mentions, &starts);
     }
     found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| b.stems.len().cmp(&a.stems.len())));
     found
@@ -244,23 +247,25 @@ fn place(candidate: &Candidate) -> (usize, usize) {
     candidate.mentions.first().map_or((0, 0), |(nth, tokens)| (*nth, tokens.start))
 }
 
-/// The phrase as it is said inside a sentence; where it only opens sentences, a common word loses its capital.
-fn spelled(texts: &[Text<'_>], mentions: &[(usize, Range<usize>)]) -> String {
-    let opens = |(nth, tokens): &&(usize, Range<usize>)| {
-        texts[*nth].sentence_ranges().iter().any(|(sentence, _)| sentence.start == tokens.start)
+/// The phrase as first said, cased as inside a sentence; where its words only open sentences, a common one loses its capital.
+/// `starts` are the tokens that open sentences.
+fn spelled(texts: &[Text<'_>], mentions: &[(usize, Range<usize>)], starts: &HashSet<(usize, usize)>) -> String {
+    let Some((nth, tokens)) = mentions.first() else { return String::new() };
+    let lower = |nth: usize, tokens: &Range<usize>| -> Vec<&str> {
+        texts[nth].tokens[tokens.clone()].iter().map(|token| token.lower.as_str()).collect()
     };
-    let inside = mentions.iter().find(|mention| !opens(mention));
-    let Some((nth, tokens)) = inside.or(mentions.first()) else { return String::new() };
+    let said = lower(*nth, tokens);
+    let inside = mentions.iter().find(|(n, at)| !starts.contains(&(*n, at.start)) && lower(*n, at) == said);
+    let (nth, tokens) = inside.unwrap_or(&mentions[0]);
     let text = &texts[*nth];
     let words: Vec<&str> = tokens.clone().map(|i| &text.raw[text.tokens[i].bytes.clone()]).collect();
     let phrase = words.join(" ");
     let phrase = phrase.strip_suffix("'s").or_else(|| phrase.strip_suffix("\u{2019}s")).unwrap_or(&phrase);
-    let first = &text.tokens[tokens.start].lower;
     let capital_only = words[0].chars().skip(1).all(|c| !c.is_uppercase());
-    if inside.is_none() && capital_only && word_classes::is_common(first) {
+    if inside.is_none() && capital_only && word_classes::is_common(said[0]) {
         let mut letters = phrase.chars();
-        let lower: String = letters.next().map(|c| c.to_lowercase().collect()).unwrap_or_default();
-        return lower + letters.as_str();
+        let first: String = letters.next().map(|c| c.to_lowercase().collect()).unwrap_or_default();
+        return first + letters.as_str();
     }
     phrase.to_owned()
 }

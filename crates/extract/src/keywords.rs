@@ -123,15 +123,19 @@ pub(crate) fn rows(
         }
         let numbers = numbers::find(&text.tokens);
         for tokens in amounts::money(text, &numbers) {
-            money.add(text.slice(tokens.clone()), None, (nth, tokens));
+            let value = amounts::value(text, &numbers, &tokens);
+            money.add_as(value, text.slice(tokens.clone()), None, (nth, tokens));
         }
         for tokens in amounts::percent(text, &numbers) {
-            percent.add(text.slice(tokens.clone()), None, (nth, tokens));
+            let value = amounts::value(text, &numbers, &tokens);
+            percent.add_as(value, text.slice(tokens.clone()), None, (nth, tokens));
         }
         for sentence in text.sentences() {
             let found = dates::find(&sentence, day).into_iter().filter(|date| date.dated);
-            for tokens in found.filter_map(|date| sentence.tokens(date.at)) {
-                dated.add(text.slice(tokens.clone()), None, (nth, tokens));
+            for (date, tokens) in found.filter_map(|date| Some((date.date, sentence.tokens(date.at)?))) {
+                let phrase = text.slice(tokens.clone());
+                let key = date.map_or_else(|| phrase.to_lowercase(), |day| day.to_string());
+                dated.add_as(key, phrase, None, (nth, tokens));
             }
         }
     }
@@ -142,13 +146,18 @@ pub(crate) fn rows(
     rows
 }
 
-/// Entries in the order of their first mention; the same words in any case are one.
+/// Entries in the order of their first mention; the same words in any case are one, and so are the same amount or day in other
+/// words, under those that were said first.
 #[derive(Default)]
 struct Group(Vec<((Option<String>, String), Entry)>);
 
 impl Group {
     fn add(&mut self, phrase: &str, tracker: Option<&str>, mention: (usize, Range<usize>)) {
-        let key = (tracker.map(str::to_owned), phrase.to_lowercase());
+        self.add_as(phrase.to_lowercase(), phrase, tracker, mention);
+    }
+
+    fn add_as(&mut self, key: String, phrase: &str, tracker: Option<&str>, mention: (usize, Range<usize>)) {
+        let key = (tracker.map(str::to_owned), key);
         if let Some((_, entry)) = self.0.iter_mut().find(|(k, _)| *k == key) {
             entry.mentions.push(mention);
         } else {

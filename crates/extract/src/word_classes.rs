@@ -103,7 +103,8 @@ pub(crate) fn of_sentence(words: &[(&str, bool)]) -> Vec<Class> {
         let before = if i > 0 { words[i - 1].0 } else { "" };
         let after = words.get(i + 1).map_or("", |w| w.0);
         let last = found.last().copied().unwrap_or(Other);
-        let modified = DETERMINERS.contains(before) || PREPOSITIONS.contains(before) || matches!(last, Noun | Adjective);
+        let modified =
+            DETERMINERS.contains(before) || PREPOSITIONS.contains(before) || matches!(last, Noun | Adjective);
         let can = classes(word);
         let (noun, adjective, verb) = (can.contains('N'), can.contains('A'), can.contains('V'));
         let class = if can == "V" || can.starts_with('O') {

@@ -46,7 +46,7 @@ fn run(stage: &mut dyn Stage, shard: &[Talk]) -> Result<Output, PipelineError> {
     Ok(output)
 }
 
-/// A summary a talk, its points joined by spaces; `words` holds the most words of each, or none for what the pipeline says.
+/// A summary a talk, its points in the order of the call; `words` holds the most words of each, or none for what the pipeline says.
 ///
 /// # Errors
 /// A summarizer that cannot be made or run.
@@ -68,9 +68,7 @@ pub fn summarize(
     let mut texts = Vec::with_capacity(dialogues.len());
     for shard in dialogues.chunks(RunOptions::default().shard_size.max(1)) {
         let points = summarizer.summarize(shard).map_err(|e| StageError::Model(e.to_string()))?;
-        texts.extend(shard.iter().zip(points).map(|(dialogue, points)| {
-            points.iter().map(|point| point.said(&dialogue.lines)).collect::<Vec<_>>().join(" ")
-        }));
+        texts.extend(shard.iter().zip(points).map(|(dialogue, points)| summarize::text(&points, &dialogue.lines)));
     }
     Ok(texts)
 }
