@@ -2,13 +2,13 @@
 //!
 //! Candidates are noun groups: adjectives, participles and nouns that end in a noun (`word_classes`), without stop words,
 //! fillers, numbers and names of the speakers. A candidate weighs by its likeness to the whole call (EmbedRank: Bennani-Smires et
-//! al., CoNLL 2018, with SIFRank's noun groups: Sun et al., IEEE Access 8, 2020), by its mentions, those inside longer candidates
-//! half, by its likeness to the other candidates and by its form. [`choose`] takes phrases by maximal marginal relevance
+//! al., CoNLL 2018, with SIFRank's noun groups: Sun et al., IEEE Access 8, 2020), by its mentions, also those inside longer
+//! candidates, by its likeness to the other candidates and by its form. [`choose`] takes phrases by maximal marginal relevance
 //! (Carbonell and Goldstein, SIGIR 1998).
 //!
 //! People name other things of a text about a matter than of what is told or talked of people: terms of two words and more
 //! there, whatever its mentions; the names and things that come again and again here. Two sets of weights stand for these, and
-//! a text's mixture of them is read from its pronouns and names ([`talk`]).
+//! a text's mixture of them is read from its pronouns and names ([`talk`]); a call's is [`Manner::CALL`].
 
 use crate::{
     grammar,
@@ -24,6 +24,9 @@ use std::{
 
 /// Words of a phrase at most; of a longer group its last ones.
 const LONGEST: usize = 5;
+
+/// Candidates that are looked at closely, each at the cost of a vector; the others weigh least by their mentions and form.
+const CLOSELY: usize = 128;
 
 /// What a candidate's properties weigh. Chosen on the development sets of benches/results (Inspec, SemEval 2017, KPCrowd), in
 /// coarse steps.
@@ -55,10 +58,8 @@ pub(crate) struct Candidate {
     pub phrase: String,
     /// Stems of its words: what makes two mentions one phrase.
     pub stems: Vec<String>,
-    /// Text and tokens of each mention.
+    /// Text and tokens of each mention, also inside longer candidates.
     pub mentions: Vec<(usize, Range<usize>)>,
-    /// How often it is part of a longer candidate.
-    inside: usize,
     /// Whether the first sentence has it.
     first: bool,
 }
@@ -119,8 +120,29 @@ const TELLING: [&str; 14] =
 /// lie below the first and three of four news stories of KPCrowd above the second.
 const TALK_BETWEEN: (f32, f32) = (0.03, 0.08);
 
+/// How phrases are looked for and weighed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Whether the words of [`SPOKEN`] part phrases, too, and a phrase hides its parts.
+    spoken: bool,
+    /// Share of [`TALK`] in the weights, the rest being [`MATTER`]'s.
+    talk: f32,
+}
+
+impl Manner {
+    /// Of a conversation: its words part phrases as in talk, and what it is about is named in terms as a matter is. Chosen by
+    /// reading the fixtures' keyphrases.
+    pub const CALL: Self = Self { spoken: true, talk: 0.0 };
+
+    /// Of a text by one speaker or writer.
+    pub fn of(texts: &[Text<'_>]) -> Self {
+        let talk = talk(texts);
+        Self { spoken: talk >= MOSTLY_TALK, talk }
+    }
+}
+
 /// How much a text is talk, 0..1: by its share of pronouns and of names inside sentences.
-pub(crate) fn talk(texts: &[Text<'_>]) -> f32 {
+fn talk(texts: &[Text<'_>]) -> f32 {
     let (mut words, mut telling) = (0, 0);
     for text in texts {
         let raw = |i: usize| &text.raw[text.tokens[i].bytes.clone()];
@@ -142,7 +164,7 @@ pub(crate) fn talk(texts: &[Text<'_>]) -> f32 {
     ((share - TALK_BETWEEN.0) / (TALK_BETWEEN.1 - TALK_BETWEEN.0)).clamp(0.0, 1.0)
 }
 
-/// From this on the words of [`SPOKEN`] part phrases, too, and a phrase hides its parts.
+/// From this on a text is spoken.
 const MOSTLY_TALK: f32 = 0.5;
 
 /// Whether a word can stand in a keyphrase.
@@ -203,43 +225,59 @@ fn says(text: &Text<'_>, group: &Range<usize>, spoken: bool) -> bool {
 /// The candidates of a call, in the order of their first mention.
 ///
 /// `names` are words that stop a phrase like stop words do: the speakers' own names.
-pub(crate) fn candidates(texts: &[Text<'_>], names: &HashSet<String>) -> Vec<Candidate> {
+pub(crate) fn candidates(texts: &[Text<'_>], names: &HashSet<String>, manner: Manner) -> Vec<Candidate> {
     let stemmer = Stemmer::create(Algorithm::English);
-    let spoken = talk(texts) >= MOSTLY_TALK;
     let mut found: BTreeMap<Vec<String>, Candidate> = BTreeMap::new();
     let mut starts: HashSet<(usize, usize)> = HashSet::new();
     for (nth, text) in texts.iter().enumerate() {
         let sentences: Vec<Range<usize>> = text.sentence_ranges().into_iter().map(|(sentence, _)| sentence).collect();
         let first = sentences.first().map_or(0, |sentence| sentence.end);
         starts.extend(sentences.iter().map(|sentence| (nth, sentence.start)));
-        for tokens in groups(text, names, spoken) {
+        for tokens in groups(text, names, manner.spoken) {
             let stems: Vec<String> =
                 text.tokens[tokens.clone()].iter().map(|token| stemmer.stem(own(token)).into_owned()).collect();
             let candidate = found.entry(stems.clone()).or_insert_with(|| Candidate {
                 phrase: String::new(),
                 stems,
                 mentions: Vec::new(),
-                inside: 0,
                 first: nth == 0 && tokens.start < first,
             });
             candidate.mentions.push((nth, tokens));
         }
     }
-    let mut parts: HashMap<Vec<String>, usize> = HashMap::new();
+    let mut inside: Vec<(Vec<String>, (usize, Range<usize>))> = Vec::new();
     for candidate in found.values() {
         for length in 1..candidate.stems.len() {
-            let inside: HashSet<&[String]> = candidate.stems.windows(length).collect();
-            for part in inside.into_iter().filter(|part| found.contains_key(*part)) {
-                *parts.entry(part.to_vec()).or_default() += candidate.mentions.len();
+            for (at, part) in candidate.stems.windows(length).enumerate().filter(|(_, part)| found.contains_key(*part))
+            {
+                let mentions = candidate.mentions.iter();
+                let part_of =
+                    |(nth, tokens): &(usize, Range<usize>)| (*nth, tokens.start + at..tokens.start + at + length);
+                inside.extend(mentions.map(|mention| (part.to_vec(), part_of(mention))));
             }
         }
     }
+    for (stems, mention) in inside {
+        found.entry(stems).and_modify(|candidate| candidate.mentions.push(mention));
+    }
     let mut found: Vec<Candidate> = found.into_values().collect();
     for candidate in &mut found {
-        candidate.inside = parts.get(&candidate.stems).copied().unwrap_or(0);
+        candidate.mentions.sort_by_key(|(nth, tokens)| (*nth, tokens.start));
         candidate.phrase = spelled(texts, &candidate.mentions, &starts);
     }
     found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| b.stems.len().cmp(&a.stems.len())));
+    if found.len() > CLOSELY {
+        let weights: Vec<f32> = found.iter().map(|c| weigh(c, Likeness::default(), manner.talk)).collect();
+        let mut sorted = weights.clone();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let least = sorted[CLOSELY - 1];
+        let mut at = 0;
+        found.retain(|_| {
+            at += 1;
+            weights[at - 1] >= least
+        });
+        found.truncate(CLOSELY);
+    }
     found
 }
 
@@ -280,7 +318,7 @@ pub(crate) struct Likeness {
 fn weigh(candidate: &Candidate, like: Likeness, talk: f32) -> f32 {
     let mix = |of: fn(&Weights) -> f32| talk * of(&TALK) + (1.0 - talk) * of(&MATTER);
     let words = candidate.stems.len();
-    let mentions = candidate.mentions.len() as f32 + 0.5 * candidate.inside as f32;
+    let mentions = candidate.mentions.len() as f32;
     let when = |holds: bool, weight: f32| if holds { weight } else { 0.0 };
     mix(|w| w.similarity) * like.whole
         + mix(|w| w.general) * like.candidates
@@ -292,16 +330,16 @@ fn weigh(candidate: &Candidate, like: Likeness, talk: f32) -> f32 {
 }
 
 /// The best phrases and their scores (0..1), best first. `like` says what each candidate is like, `between` the similarity of
-/// two, and `talk` how much the text is talk.
+/// two.
 pub(crate) fn choose(
     candidates: &[Candidate],
     like: &[Likeness],
-    talk: f32,
+    manner: Manner,
     between: &dyn Fn(usize, usize) -> f32,
     count: usize,
     diversity: f32,
 ) -> Vec<(usize, f32)> {
-    let weights: Vec<f32> = candidates.iter().zip(like).map(|(c, like)| weigh(c, *like, talk)).collect();
+    let weights: Vec<f32> = candidates.iter().zip(like).map(|(c, like)| weigh(c, *like, manner.talk)).collect();
     let (low, high) = weights.iter().fold((f32::MAX, f32::MIN), |(l, h), &w| (l.min(w), h.max(w)));
     let scores: Vec<f32> = weights.iter().map(|w| (w - low) / (high - low).max(f32::MIN_POSITIVE)).collect();
     let mut chosen: Vec<(usize, f32)> = Vec::new();
@@ -313,7 +351,7 @@ pub(crate) fn choose(
         let best = left.iter().copied().reduce(|a, b| if margin(b) > margin(a) { b } else { a });
         let Some(best) = best else { break };
         chosen.push((best, scores[best]));
-        let hides = |i: usize| talk >= MOSTLY_TALK && repeats(&candidates[i].stems, &candidates[best].stems);
+        let hides = |i: usize| manner.spoken && repeats(&candidates[i].stems, &candidates[best].stems);
         left.retain(|&i| i != best && !hides(i));
         for &i in &left {
             nearest[i] = nearest[i].max(between(i, best));
@@ -343,7 +381,7 @@ mod tests {
             Text::new("The revised quote for the call recording is, um, ready. I like call recording."),
             Text::new("Okay, the call recordings are stored in 2 data centers."),
         ];
-        let found = candidates(&texts, &HashSet::new());
+        let found = candidates(&texts, &HashSet::new(), Manner::CALL);
         let phrases: Vec<(&str, usize)> = found.iter().map(|c| (c.phrase.as_str(), c.mentions.len())).collect();
         assert_eq!(phrases, [("revised quote", 1), ("call recording", 3), ("data centers", 1)]);
     }
@@ -351,7 +389,7 @@ mod tests {
     #[test]
     fn chosen_phrases_do_not_repeat() {
         let texts = [Text::new("The reporting package and the reporting package price, the reporting, the package.")];
-        let found = candidates(&texts, &HashSet::new());
+        let found = candidates(&texts, &HashSet::new(), Manner::CALL);
         let chosen = choose(
             &found,
             &vec![Likeness::default(); found.len()],

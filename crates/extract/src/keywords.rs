@@ -2,7 +2,7 @@
 
 use crate::{
     amounts, dates,
-    keyphrases::{self, Candidate, Likeness},
+    keyphrases::{self, Candidate, Likeness, Manner},
     numbers,
     text::Text,
     trackers::Trackers,
@@ -18,6 +18,7 @@ const UNDERSTOOD: f32 = 0.5;
 /// The texts of one call that an encoder is asked for: its candidates, then its turns.
 pub(crate) struct Ask<'a> {
     texts: Vec<Text<'a>>,
+    manner: Manner,
     candidates: Vec<Candidate>,
 }
 
@@ -25,20 +26,24 @@ impl<'a> Ask<'a> {
     /// Finds the candidates of some texts; `names` (lower case) are no part of any.
     pub fn new(texts: impl Iterator<Item = &'a str>, names: &HashSet<String>) -> Self {
         let texts: Vec<Text<'a>> = texts.map(Text::new).collect();
-        let candidates = keyphrases::candidates(&texts, names);
-        Self { texts, candidates }
+        let manner = Manner::of(&texts);
+        let candidates = keyphrases::candidates(&texts, names, manner);
+        Self { texts, manner, candidates }
     }
 
     /// The same of turns, without what the recognizer guessed.
     pub fn of_turns(turns: &'a [Turn], names: &HashSet<String>) -> Self {
-        let Self { texts, mut candidates } = Self::new(turns.iter().map(|turn| turn.text.as_str()), names);
+        let texts: Vec<Text<'a>> = turns.iter().map(|turn| Text::new(&turn.text)).collect();
+        let several = turns.windows(2).any(|pair| pair[0].speaker != pair[1].speaker);
+        let manner = if several { Manner::CALL } else { Manner::of(&texts) };
+        let mut candidates = keyphrases::candidates(&texts, names, manner);
         candidates.retain(|candidate| {
             candidate.mentions.iter().any(|(nth, tokens)| {
                 let chars = texts[*nth].chars(tokens.clone());
                 confidence(&turns[*nth].text, &turns[*nth].words, chars) >= UNDERSTOOD
             })
         });
-        Self { texts, candidates }
+        Self { texts, manner, candidates }
     }
 
     /// What to embed.
@@ -53,7 +58,7 @@ impl<'a> Ask<'a> {
 
     /// The best phrases with their scores. `vectors` are those of [`Ask::texts`], or none.
     pub fn choose(&self, vectors: Option<&[Vec<f32>]>, count: usize, diversity: f32) -> Vec<(&Candidate, f32)> {
-        let talk = keyphrases::talk(&self.texts);
+        let manner = self.manner;
         let chosen = if let Some(vectors) = vectors {
             let (phrases, turns) = vectors.split_at(self.candidates.len());
             let size = vectors.first().map_or(0, Vec::len);
@@ -76,11 +81,11 @@ impl<'a> Ask<'a> {
                 })
                 .collect();
             let between = |a: usize, b: usize| cosine(&phrases[a], &phrases[b]).max(0.0);
-            keyphrases::choose(&self.candidates, &like, talk, &between, count, diversity)
+            keyphrases::choose(&self.candidates, &like, manner, &between, count, diversity)
         } else {
             let like = vec![Likeness::default(); self.candidates.len()];
             let between = |a: usize, b: usize| keyphrases::shared(&self.candidates[a], &self.candidates[b]);
-            keyphrases::choose(&self.candidates, &like, talk, &between, count, diversity)
+            keyphrases::choose(&self.candidates, &like, manner, &between, count, diversity)
         };
         chosen.into_iter().map(|(i, score)| (&self.candidates[i], score)).collect()
     }

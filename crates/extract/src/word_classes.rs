@@ -68,7 +68,7 @@ fn classes(word: &str) -> &'static str {
     if let Some(owner) = word.strip_suffix("'s") {
         return classes(owner);
     }
-    if !word.contains(char::is_alphabetic) {
+    if word.is_empty() || !word.contains(char::is_alphabetic) {
         return "O";
     }
     if let Some((_, last)) = word.rsplit_once('-') {
@@ -134,7 +134,8 @@ pub(crate) fn of_sentence(words: &[(&str, bool)]) -> Vec<Class> {
             } else {
                 Other
             }
-        } else if can.starts_with('N') {
+        } else if can.starts_with('N') || (noun && !classes(after).contains(['N', 'A', 'G', 'P'])) {
+            // "The archive": what could be an adjective is none with nothing behind it.
             Noun
         } else {
             Adjective
@@ -169,6 +170,7 @@ mod tests {
         assert_eq!(nouns("a quote for call recording"), ".N.NN");
         assert_eq!(nouns("we call them about the Brightwell invoice"), ".....NN");
         assert_eq!(nouns("time-series prediction"), "NN");
+        assert_eq!(nouns("the zorbive of the zorbive shelf"), ".N..AN");
     }
 
     #[test]
