@@ -5,6 +5,7 @@ mod bench;
 pub use bench::{Bench, BenchAsr, BenchEncoder, BenchText, BenchWhat, BenchWhisper, Measured, WhisperEngine};
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use eval::WordLimit;
 use pipeline::DeviceChoice;
 use schema::StageName;
 use std::path::PathBuf;
@@ -164,13 +165,13 @@ pub struct Show {
 /// Measure accuracy on a reference set
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  nightcall eval asr --data refs.tsv --json\n  nightcall eval fixtures --data fixtures --store store"
+    after_help = "Example:\n  nightcall eval asr --data refs.tsv --json\n  nightcall eval summary --data dialogues.jsonl --words reference\n  nightcall eval fixtures --data fixtures --store store"
 )]
 pub struct Eval {
     /// What to measure
     #[arg(value_enum)]
     pub what: EvalKind,
-    /// The reference set: for asr a TSV with the columns audio and text; for fixtures their folder
+    /// The reference set: for asr a TSV with the columns audio and text; for fixtures their folder; else a JSON object a line
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// For fixtures: the store of a run over them
@@ -185,6 +186,18 @@ pub struct Eval {
     /// For asr: write what was recognized
     #[arg(long, value_name = "OUT.tsv")]
     pub hypotheses: Option<PathBuf>,
+    /// For summary: words of a summary at most; reference: as many as the references have [default: what the pipeline says]
+    #[arg(long, value_name = "N|reference")]
+    pub words: Option<WordLimit>,
+    /// For follow-ups: the confidence from which a turn counts [default: the pipeline's follow_up_min_score]
+    #[arg(long, value_name = "SHARE")]
+    pub threshold: Option<f32>,
+    /// For summary, follow-ups, keywords and sentiment: write what was said beside what was meant
+    #[arg(long, value_name = "OUT.jsonl")]
+    pub predictions: Option<PathBuf>,
+    /// Score the predictions of another method, in the form that --predictions writes
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "predictions")]
+    pub from: Option<PathBuf>,
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
@@ -197,6 +210,14 @@ pub struct Eval {
 pub enum EvalKind {
     /// Word error rate after the Whisper English normalizer
     Asr,
+    /// ROUGE of the summary, the best over the references
+    Summary,
+    /// Precision and recall of turns that are part of a follow-up
+    FollowUps,
+    /// Keyphrases by exact match after Porter stemming
+    Keywords,
+    /// Accuracy, F1 and calibration of each turn's sentiment
+    Sentiment,
     /// What the pipeline found in the fixtures, beside what their scripts say
     Fixtures,
 }

@@ -1,7 +1,7 @@
 //! Transcripts as files: what the stages over text are measured on.
 
 use crate::EvalError;
-use schema::{Call, Participant, Segment};
+use schema::{Call, Participant, Segment, Turn};
 use serde::Deserialize;
 use std::{
     fs::File,
@@ -96,6 +96,36 @@ impl Transcript {
         };
         (call, segments)
     }
+}
+
+/// Lines of a dialogue, who said each and what, as the stages that read turns take them: a turn a line, with 150 words a
+/// minute one after the other. Who calls is the customer; other names than agent and customer are speakers without a role.
+pub fn talk<'a>(call_id: &str, lines: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Call, Vec<Turn>) {
+    let turn =
+        |(role, text): (&str, &str)| TranscriptTurn { role: role.into(), text: text.into(), start: None, end: None };
+    let transcript = Transcript { turns: lines.into_iter().map(turn).collect() };
+    let (call, _) = transcript.rows(call_id);
+    let mut now = 0;
+    let turns = (0..).zip(&transcript.turns).map(|(turn_index, line)| {
+        let participant = call.participants.iter().find(|p| p.participant_id == line.role);
+        let start_ms = now;
+        now += line.text.split_whitespace().count() as i64 * WORD_MS;
+        Turn {
+            call_id: call_id.to_owned(),
+            turn_index,
+            channel: participant.and_then(|p| p.channel).unwrap_or(0),
+            speaker: line.role.clone(),
+            role: participant.and_then(|p| p.role.clone()),
+            start_ms,
+            end_ms: now,
+            text: line.text.clone(),
+            overlap_ms: 0,
+            pause_before_ms: 0,
+            words: Vec::new(),
+        }
+    });
+    let turns = turns.collect();
+    (call, turns)
 }
 
 /// Who calls is the customer; other names than agent and customer are no roles.

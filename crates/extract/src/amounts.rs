@@ -48,6 +48,26 @@ pub(crate) fn percent(text: &Text<'_>, numbers: &[Number]) -> Vec<Range<usize>> 
     numbers.iter().filter(|n| !n.ordinal).filter_map(|n| Some(n.tokens.start..ends(n.tokens.end)?)).collect()
 }
 
+/// What an amount comes to, with its currency or percent: one spelling of "twelve hundred dollars", "$1,200" and "1200 USD".
+pub(crate) fn value(text: &Text<'_>, numbers: &[Number], tokens: &Range<usize>) -> String {
+    let inside = |n: &&Number| n.tokens.start >= tokens.start && n.tokens.end <= tokens.end;
+    let unit = |i: usize| match text.tokens[i].lower.as_str() {
+        "$" | "usd" | "buck" | "bucks" | "dollar" | "dollars" => "dollars",
+        "\u{20ac}" | "eur" | "euro" | "euros" => "euros",
+        "\u{a3}" | "gbp" | "quid" | "pound" | "pounds" => "pounds",
+        "cent" | "cents" if i > tokens.start && text.tokens[tokens.start..i].iter().any(|t| t.lower == "and") => {
+            "hundredths"
+        }
+        "%" | "percent" | "cent" => "percent",
+        other => other,
+    };
+    let values: Vec<String> = numbers.iter().filter(inside).map(|n| n.value.to_string()).collect();
+    let number = |i: usize| numbers.iter().any(|n| n.tokens.contains(&i));
+    let units: Vec<&str> =
+        tokens.clone().filter(|&i| !number(i)).map(unit).filter(|u| !matches!(*u, "per" | "and")).collect();
+    format!("{} {}", values.join(" "), units.join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +86,17 @@ mod tests {
         assert_eq!(found(said, money), sums);
         assert_eq!(found("$2 million, 40 € each and a pound of flour", money), ["$2 million", "40 €"]);
         assert!(found("I have two friends", money).is_empty());
+    }
+
+    #[test]
+    fn amounts_in_other_words() {
+        let values = |said: &str, of: fn(&Text<'_>, &[Number]) -> Vec<Range<usize>>| -> Vec<String> {
+            let text = Text::new(said);
+            let numbers = numbers::find(&text.tokens);
+            of(&text, &numbers).iter().map(|tokens| value(&text, &numbers, tokens)).collect()
+        };
+        assert_eq!(values("$1,200, twelve hundred dollars, 1200 USD", money), ["1200 dollars"; 3]);
+        assert_eq!(values("fifteen percent, 15%, 15 per cent", percent), ["15 percent"; 3]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     amounts, dates,
-    keyphrases::{self, Candidate},
+    keyphrases::{self, Candidate, Likeness, Manner},
     numbers,
     text::Text,
     trackers::Trackers,
@@ -18,6 +18,7 @@ const UNDERSTOOD: f32 = 0.5;
 /// The texts of one call that an encoder is asked for: its candidates, then its turns.
 pub(crate) struct Ask<'a> {
     texts: Vec<Text<'a>>,
+    manner: Manner,
     candidates: Vec<Candidate>,
 }
 
@@ -25,20 +26,24 @@ impl<'a> Ask<'a> {
     /// Finds the candidates of some texts; `names` (lower case) are no part of any.
     pub fn new(texts: impl Iterator<Item = &'a str>, names: &HashSet<String>) -> Self {
         let texts: Vec<Text<'a>> = texts.map(Text::new).collect();
-        let candidates = keyphrases::candidates(&texts, names);
-        Self { texts, candidates }
+        let manner = Manner::of(&texts);
+        let candidates = keyphrases::candidates(&texts, names, manner);
+        Self { texts, manner, candidates }
     }
 
     /// The same of turns, without what the recognizer guessed.
     pub fn of_turns(turns: &'a [Turn], names: &HashSet<String>) -> Self {
-        let Self { texts, mut candidates } = Self::new(turns.iter().map(|turn| turn.text.as_str()), names);
+        let texts: Vec<Text<'a>> = turns.iter().map(|turn| Text::new(&turn.text)).collect();
+        let several = turns.windows(2).any(|pair| pair[0].speaker != pair[1].speaker);
+        let manner = if several { Manner::CALL } else { Manner::of(&texts) };
+        let mut candidates = keyphrases::candidates(&texts, names, manner);
         candidates.retain(|candidate| {
             candidate.mentions.iter().any(|(nth, tokens)| {
                 let chars = texts[*nth].chars(tokens.clone());
                 confidence(&turns[*nth].text, &turns[*nth].words, chars) >= UNDERSTOOD
             })
         });
-        Self { texts, candidates }
+        Self { texts, manner, candidates }
     }
 
     /// What to embed.
@@ -53,20 +58,34 @@ impl<'a> Ask<'a> {
 
     /// The best phrases with their scores. `vectors` are those of [`Ask::texts`], or none.
     pub fn choose(&self, vectors: Option<&[Vec<f32>]>, count: usize, diversity: f32) -> Vec<(&Candidate, f32)> {
+        let manner = self.manner;
         let chosen = if let Some(vectors) = vectors {
             let (phrases, turns) = vectors.split_at(self.candidates.len());
+            let size = vectors.first().map_or(0, Vec::len);
             // The call is the mean of its turns, each as heavy as it is long.
-            let mut call = vec![0.0f32; turns.first().map_or(0, Vec::len)];
+            let mut call = vec![0.0f32; size];
             for (vector, text) in turns.iter().zip(&self.texts) {
                 let words = text.tokens.iter().filter(|t| t.is_word).count() as f32;
                 call.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x * words);
             }
-            let similarity: Vec<f32> = phrases.iter().map(|phrase| cosine(phrase, &call)).collect();
+            // Vectors are of length one, so the mean of the cosines is the product with their mean.
+            let mut mean = vec![0.0f32; size];
+            for phrase in phrases {
+                mean.iter_mut().zip(phrase).for_each(|(sum, x)| *sum += x / phrases.len() as f32);
+            }
+            let like: Vec<Likeness> = phrases
+                .iter()
+                .map(|phrase| Likeness {
+                    whole: cosine(phrase, &call),
+                    candidates: phrase.iter().zip(&mean).map(|(a, b)| a * b).sum(),
+                })
+                .collect();
             let between = |a: usize, b: usize| cosine(&phrases[a], &phrases[b]).max(0.0);
-            keyphrases::choose(&self.candidates, Some(&similarity), &between, count, diversity)
+            keyphrases::choose(&self.candidates, &like, manner, &between, count, diversity)
         } else {
+            let like = vec![Likeness::default(); self.candidates.len()];
             let between = |a: usize, b: usize| keyphrases::shared(&self.candidates[a], &self.candidates[b]);
-            keyphrases::choose(&self.candidates, None, &between, count, diversity)
+            keyphrases::choose(&self.candidates, &like, manner, &between, count, diversity)
         };
         chosen.into_iter().map(|(i, score)| (&self.candidates[i], score)).collect()
     }
@@ -109,15 +128,19 @@ pub(crate) fn rows(
         }
         let numbers = numbers::find(&text.tokens);
         for tokens in amounts::money(text, &numbers) {
-            money.add(text.slice(tokens.clone()), None, (nth, tokens));
+            let value = amounts::value(text, &numbers, &tokens);
+            money.add_as(value, text.slice(tokens.clone()), None, (nth, tokens));
         }
         for tokens in amounts::percent(text, &numbers) {
-            percent.add(text.slice(tokens.clone()), None, (nth, tokens));
+            let value = amounts::value(text, &numbers, &tokens);
+            percent.add_as(value, text.slice(tokens.clone()), None, (nth, tokens));
         }
         for sentence in text.sentences() {
             let found = dates::find(&sentence, day).into_iter().filter(|date| date.dated);
-            for tokens in found.filter_map(|date| sentence.tokens(date.at)) {
-                dated.add(text.slice(tokens.clone()), None, (nth, tokens));
+            for (date, tokens) in found.filter_map(|date| Some((date.date, sentence.tokens(date.at)?))) {
+                let phrase = text.slice(tokens.clone());
+                let key = date.map_or_else(|| phrase.to_lowercase(), |day| day.to_string());
+                dated.add_as(key, phrase, None, (nth, tokens));
             }
         }
     }
@@ -128,13 +151,18 @@ pub(crate) fn rows(
     rows
 }
 
-/// Entries in the order of their first mention; the same words in any case are one.
+/// Entries in the order of their first mention; the same words in any case are one, and so are the same amount or day in other
+/// words, under those that were said first.
 #[derive(Default)]
 struct Group(Vec<((Option<String>, String), Entry)>);
 
 impl Group {
     fn add(&mut self, phrase: &str, tracker: Option<&str>, mention: (usize, Range<usize>)) {
-        let key = (tracker.map(str::to_owned), phrase.to_lowercase());
+        self.add_as(phrase.to_lowercase(), phrase, tracker, mention);
+    }
+
+    fn add_as(&mut self, key: String, phrase: &str, tracker: Option<&str>, mention: (usize, Range<usize>)) {
+        let key = (tracker.map(str::to_owned), key);
         if let Some((_, entry)) = self.0.iter_mut().find(|(k, _)| *k == key) {
             entry.mentions.push(mention);
         } else {

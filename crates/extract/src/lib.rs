@@ -44,6 +44,7 @@ mod numbers;
 mod stage;
 mod text;
 mod trackers;
+mod word_classes;
 
 pub use config::{ExtractConfig, ExtractError, TrackerConfig};
 pub use keywords::keyphrases;

@@ -98,7 +98,7 @@ impl<'a> Text<'a> {
     }
 
     /// Sentences as ranges of tokens, and whether each ends with a question mark.
-    fn sentence_ranges(&self) -> Vec<(Range<usize>, bool)> {
+    pub fn sentence_ranges(&self) -> Vec<(Range<usize>, bool)> {
         let mut sentences = Vec::new();
         let mut start = 0;
         for (i, token) in self.tokens.iter().enumerate() {

@@ -1,15 +1,36 @@
-//! Trackers: phrases of the pipeline file, found as whole words whatever their case.
+//! Trackers: phrases of the pipeline file, found as whole words whatever their case, in any inflection, and names also as a
+//! recognizer may have heard them.
 
-use crate::{ExtractError, TrackerConfig, text::Text};
+use crate::{ExtractError, TrackerConfig, text::Text, word_classes};
 use aho_corasick::{AhoCorasick, BuildError};
+use rust_stemmers::{Algorithm, Stemmer};
 use std::ops::Range;
+use strsim::damerau_levenshtein;
+
+/// A name of fewer letters has too many neighbours to be recognized by its sound.
+const LEAST_LETTERS: usize = 5;
 
 /// All phrases of all trackers, as one automaton over a text's plain words.
 #[derive(Debug)]
 pub(crate) struct Trackers {
     automaton: AhoCorasick,
-    /// Tracker and spelling of each pattern.
-    phrases: Vec<(String, String)>,
+    phrases: Vec<Phrase>,
+}
+
+#[derive(Debug)]
+struct Phrase {
+    tracker: String,
+    spelling: String,
+    words: Vec<Wanted>,
+}
+
+/// A word of a phrase.
+#[derive(Debug)]
+struct Wanted {
+    lower: String,
+    stem: String,
+    /// How it sounds, where it is a name: written with a capital, and no common word.
+    sound: Option<String>,
 }
 
 /// A mention of a tracker's phrase.
@@ -23,12 +44,25 @@ pub(crate) struct Mention {
 
 impl Trackers {
     pub fn new(config: &[TrackerConfig]) -> Result<Self, ExtractError> {
+        let stemmer = Stemmer::create(Algorithm::English);
         let mut phrases = Vec::new();
         let mut patterns = Vec::new();
         for tracker in config {
             for phrase in &tracker.phrases {
-                phrases.push((tracker.name.clone(), phrase.clone()));
-                patterns.push(joined(&Text::new(phrase)).0);
+                let text = Text::new(phrase);
+                let wanted = |token: &crate::text::Token| {
+                    let lower = plain(&token.lower).to_owned();
+                    let name = phrase[token.bytes.clone()].starts_with(char::is_uppercase)
+                        && !word_classes::is_common(&lower)
+                        && lower.chars().count() >= LEAST_LETTERS;
+                    Wanted { stem: stemmer.stem(&lower).into_owned(), sound: name.then(|| sound(&lower)), lower }
+                };
+                patterns.push(joined(&text).0);
+                phrases.push(Phrase {
+                    tracker: tracker.name.clone(),
+                    spelling: phrase.clone(),
+                    words: text.tokens.iter().map(wanted).collect(),
+                });
             }
         }
         let automaton = AhoCorasick::new(patterns).map_err(|source: BuildError| ExtractError::Trackers { source })?;
@@ -37,12 +71,15 @@ impl Trackers {
 
     /// The tracker and the spelling of a mention's phrase.
     pub fn phrase(&self, mention: &Mention) -> (&str, &str) {
-        let (tracker, phrase) = &self.phrases[mention.phrase];
-        (tracker, phrase)
+        let phrase = &self.phrases[mention.phrase];
+        (&phrase.tracker, &phrase.spelling)
     }
 
     /// All mentions, in order. A phrase inside a longer one of the same tracker ("price" in "price list") is not counted.
     pub fn find(&self, text: &Text<'_>) -> Vec<Mention> {
+        if self.phrases.is_empty() {
+            return Vec::new();
+        }
         let (plain, starts) = joined(text);
         let mut mentions: Vec<Mention> = Vec::new();
         for hit in self.automaton.find_overlapping_iter(&plain) {
@@ -53,8 +90,10 @@ impl Trackers {
                 mentions.push(Mention { phrase: hit.pattern().as_usize(), tokens: starts[first].1..last + 1 });
             }
         }
+        let variants = self.variants(text);
+        mentions.extend(variants.into_iter().filter(|variant| !mentions.contains(variant)).collect::<Vec<_>>());
         let inside = |a: &Mention, b: &Mention| {
-            self.phrases[a.phrase].0 == self.phrases[b.phrase].0
+            self.phrases[a.phrase].tracker == self.phrases[b.phrase].tracker
                 && a.tokens.start >= b.tokens.start
                 && a.tokens.end <= b.tokens.end
                 && (a.tokens.len() < b.tokens.len() || a.phrase > b.phrase)
@@ -64,6 +103,96 @@ impl Trackers {
         kept.sort_by_key(|m| (m.tokens.start, m.phrase));
         kept
     }
+
+    /// Mentions in other inflections ("prices"), and of names that sound alike ("Kontoso" for "Contoso").
+    fn variants(&self, text: &Text<'_>) -> Vec<Mention> {
+        let stemmer = Stemmer::create(Algorithm::English);
+        let said: Vec<Said> = text
+            .tokens
+            .iter()
+            .map(|token| {
+                let lower = plain(&token.lower);
+                let heard =
+                    token.is_word && !word_classes::is_common(lower) && lower.chars().count() >= LEAST_LETTERS - 1;
+                Said { stem: stemmer.stem(lower).into_owned(), sound: heard.then(|| sound(lower)), lower }
+            })
+            .collect();
+        let mut found = Vec::new();
+        for start in 0..said.len() {
+            for (phrase, wanted) in self.phrases.iter().enumerate() {
+                let end = start + wanted.words.len();
+                let fits = |(said, wanted): (&Said<'_>, &Wanted)| said.is(wanted);
+                if end <= said.len() && said[start..end].iter().zip(&wanted.words).all(fits) {
+                    found.push(Mention { phrase, tokens: start..end });
+                }
+            }
+        }
+        found
+    }
+}
+
+/// A word of a text.
+struct Said<'t> {
+    lower: &'t str,
+    stem: String,
+    /// How it sounds, where it is no common word: those are heard for what they are.
+    sound: Option<String>,
+}
+
+impl Said<'_> {
+    fn is(&self, wanted: &Wanted) -> bool {
+        if self.lower == wanted.lower || self.stem == wanted.stem {
+            return true;
+        }
+        match (&self.sound, &wanted.sound) {
+            (Some(said), Some(wanted)) => {
+                let long = wanted.chars().count() >= LEAST_LETTERS;
+                said.chars().next() == wanted.chars().next() && damerau_levenshtein(said, wanted) <= usize::from(long)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A rough spelling of how a word sounds: letters that are said alike are one, doubled ones single, a silent e and h left out.
+fn sound(lower: &str) -> String {
+    let mut word = lower.to_owned();
+    for (spelled, said) in [
+        ("ph", "f"),
+        ("ck", "k"),
+        ("ce", "se"),
+        ("ci", "si"),
+        ("cy", "si"),
+        ("qu", "kw"),
+        ("x", "ks"),
+        ("wh", "w"),
+        ("gh", "g"),
+    ] {
+        word = word.replace(spelled, said);
+    }
+    let mut sound = String::with_capacity(word.len());
+    for letter in word.chars().filter(|c| c.is_alphanumeric()) {
+        let letter = match letter {
+            'c' | 'q' => 'k',
+            'z' => 's',
+            'y' => 'i',
+            'v' => 'f',
+            'h' if !sound.is_empty() => continue,
+            other => other,
+        };
+        if !sound.ends_with(letter) {
+            sound.push(letter);
+        }
+    }
+    match sound.strip_suffix('e') {
+        Some(rest) if rest.chars().count() > 2 => rest.to_owned(),
+        _ => sound,
+    }
+}
+
+/// Without a possessive 's.
+fn plain(lower: &str) -> &str {
+    lower.strip_suffix("'s").unwrap_or(lower)
 }
 
 /// The words of a text in lower case, a space after each, and where each starts. Marks stay, so that a phrase does not reach
@@ -73,7 +202,7 @@ fn joined(text: &Text<'_>) -> (String, Vec<(usize, usize)>) {
     let mut starts = Vec::with_capacity(text.tokens.len());
     for (i, token) in text.tokens.iter().enumerate() {
         starts.push((plain.len(), i));
-        plain.push_str(token.lower.strip_suffix("'s").unwrap_or(&token.lower));
+        plain.push_str(self::plain(&token.lower));
         plain.push(' ');
     }
     (plain, starts)
@@ -96,10 +225,29 @@ mod tests {
 
     #[test]
     fn whole_words_in_any_case() {
-        let said = "SALESFORCE's price  list, Salesforced prices, the price, list";
+        let said = "SALESFORCE's price  list, presalesforces, the price, list";
         let pairs = [("Salesforce", "SALESFORCE's"), ("price list", "price  list"), ("price", "price")];
         assert_eq!(found(said), pairs.map(|(a, b)| (a.to_owned(), b.to_owned())));
         assert_eq!(found("on monday.com now").len(), 1);
         assert!(found("").is_empty());
+    }
+
+    #[test]
+    fn inflections_and_names_misheard() {
+        let config = [
+            TrackerConfig {
+                name: "account".into(),
+                phrases: vec!["Contoso".into(), "Big Rival".into(), "Acme".into()],
+            },
+            TrackerConfig { name: "price".into(), phrases: vec!["price list".into(), "discount".into()] },
+        ];
+        let trackers = Trackers::new(&config).unwrap();
+        let found = |said: &str| -> Vec<String> {
+            let text = Text::new(said);
+            trackers.find(&text).iter().map(|m| trackers.phrase(m).1.to_owned()).collect()
+        };
+        assert_eq!(found("Kontoso, contoso's and Contosso, not Consul or constant"), ["Contoso"; 3]);
+        assert_eq!(found("price lists and discounted offers, big rivals"), ["price list", "discount", "Big Rival"]);
+        assert_eq!(found("the acne of the academy, a count, acme"), ["Acme"]);
     }
 }

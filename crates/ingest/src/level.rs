@@ -69,7 +69,8 @@ impl Level {
             let next = f64::from(*sample);
             output = next - input + pole * output;
             input = next;
-            *sample = output as f32;
+            // Noise between the ends of the range leaves it without its offset.
+            *sample = output.clamp(-1.0, 1.0) as f32;
         }
         self.last = (input, output);
     }
@@ -208,6 +209,14 @@ mod tests {
         assert!(worst < 0.01, "{worst}");
         let mean = out.iter().map(|&s| f64::from(s)).sum::<f64>() / out.len() as f64;
         assert!(mean.abs() < 1e-4, "{mean}");
+    }
+
+    #[test]
+    fn what_loses_its_offset_stays_in_range() {
+        let sound: Vec<f32> = (0..16_000).map(|i| if i % 800 < 300 { -1.0 } else { 1.0 }).collect();
+        let (_, out) = heard(&sound, 4000);
+        assert!(out.iter().all(|s| (-1.0..=1.0).contains(s)));
+        assert!(out.iter().any(|s| s.abs() == 1.0), "the filter has something to cut");
     }
 
     #[test]

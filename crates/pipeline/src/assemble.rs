@@ -8,7 +8,7 @@ use ingest::Ingest;
 use schema::{ModelId, Stage, StageName};
 use sentiment::SentimentStage;
 use std::{fmt::Display, sync::Arc};
-use summarize::Summarize;
+use summarize::{Summarize, Summarizer};
 use transcribe::{EngineSpec, Transcribe};
 
 /// Makes stages, loading each model once.
@@ -52,6 +52,12 @@ impl<'a> Assembly<'a> {
             }
             StageName::Sentiment => Box::new(SentimentStage::new(spec.sentiment.clone()).map_err(setup)?),
         })
+    }
+
+    /// What the stage summarize works with, without the stage.
+    pub(crate) fn summarizer(&mut self) -> Result<Summarizer, PipelineError> {
+        let (encoder, _) = self.encoder()?;
+        Ok(Summarizer::new(self.spec.summarize.clone(), encoder))
     }
 
     /// The recognizer.

@@ -28,6 +28,7 @@ mod recordings;
 mod runner;
 mod spec;
 mod status;
+mod texts;
 
 pub use assemble::{Assembly, devices, set_threads};
 pub use bench::{bench_encoder, bench_text};
@@ -41,6 +42,7 @@ pub use recordings::{mark_duplicates, recordings_of};
 pub use runner::{RunOptions, RunSummary, Runner};
 pub use spec::Spec;
 pub use status::{StageStatus, Status, Trouble};
+pub use texts::{Talk, rows_of, summarize};
 pub use transcribe::{TranscribeError, WhisperTimes, bench_whisper, bench_whisper_cpp};
 
 /// The registry of models, for whoever lists or brings them.

@@ -91,6 +91,13 @@ pub(crate) fn drafts(sentences: &[Sentence]) -> Vec<Draft> {
     drafts
 }
 
+/// Every whole sentence that was understood and says something, as a candidate of its own: for a text of a given length.
+pub(crate) fn alone(sentences: &[Sentence]) -> Vec<Draft> {
+    let whole = |s: &Sentence| s.clear && (s.cues.content > 0 || s.words > 3) && !s.cues.broken;
+    let drafts = sentences.iter().enumerate().filter(|(_, s)| whole(s));
+    drafts.map(|(i, s)| Draft { sentences: vec![i], text: s.text.clone(), cues: s.cues, alone: 1.0 }).collect()
+}
+
 /// The sentence before this one that it is better said with: in the same turn where this one leans or that one is short;
 /// a question or request just before where this one opens the answer and leans on it or is short.
 fn neighbour(sentences: &[Sentence], i: usize) -> Option<usize> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 const PAUSE_MS: i64 = 700;
 
 /// No piece of an unmarked stretch is shorter, in words.
-const LEAST_WORDS: usize = 4;
+const LEAST_WORDS: usize = 3;
 
 /// Words whose full stop ends no sentence.
 const ABBREVIATIONS: [&str; 20] = [
@@ -15,8 +15,14 @@ const ABBREVIATIONS: [&str; 20] = [
     "ltd.", "co.", "corp.", "approx.", "ext.",
 ];
 
+/// What a clause ends with: a comma, a joint or half a second's pause.
+const SEAM: f32 = 0.5;
+
 /// Words that begin a clause: where a long stretch may be parted.
-const JOINTS: [&str; 10] = ["and", "but", "so", "because", "then", "or", "which", "although", "if", "when"];
+const JOINTS: [&str; 22] = [
+    "and", "but", "so", "because", "then", "or", "which", "although", "if", "when", "after", "before", "while",
+    "where", "since", "until", "unless", "though", "cause", "cos", "who", "whether",
+];
 
 /// A word of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +75,8 @@ pub(crate) fn tokens<'a>(text: &'a str, words: &[Word]) -> Vec<Token<'a>> {
 }
 
 /// The sentences as ranges of tokens: parted at marks; a turn without marks also at pauses; stretches of more than
-/// `most` words at pauses, commas and joints.
-pub(crate) fn sentences(tokens: &[Token<'_>], most: usize) -> Vec<Range<usize>> {
+/// `clause` words at pauses, commas and joints, those of more than `most` at the best place there is.
+pub(crate) fn sentences(tokens: &[Token<'_>], clause: usize, most: usize) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let mut first = 0;
     for i in 0..tokens.len() {
@@ -83,30 +89,33 @@ pub(crate) fn sentences(tokens: &[Token<'_>], most: usize) -> Vec<Range<usize>> 
     let unmarked = parts.len() == 1 && !tokens.last().is_some_and(|t| t.ends_sentence(None));
     let mut found = Vec::new();
     for part in parts {
-        split(tokens, part, most.max(2 * LEAST_WORDS), unmarked, &mut found);
+        let limits = [clause, most].map(|words| words.max(2 * LEAST_WORDS));
+        split(tokens, part, limits, unmarked, &mut found);
     }
     found
 }
 
 /// Parts a stretch at its best place until every piece is short enough (and no long pause is left, if `unmarked`).
-fn split(tokens: &[Token<'_>], part: Range<usize>, most: usize, unmarked: bool, found: &mut Vec<Range<usize>>) {
+fn split(tokens: &[Token<'_>], part: Range<usize>, limits: [usize; 2], unmarked: bool, found: &mut Vec<Range<usize>>) {
+    let [clause, most] = limits;
     let middle = usize::midpoint(part.start, part.end) as f32;
-    let worth = |i: usize| {
+    let seam = |i: usize| {
         let pause = tokens[i].pause_ms.clamp(0, 1500) as f32 / 1000.0;
         let joint = f32::from(u8::from(JOINTS.contains(&tokens[i].text.to_lowercase().as_str())));
         let comma = f32::from(u8::from(tokens[i - 1].text.ends_with([',', ';', ':', '-'])));
-        pause + 0.5 * joint + 0.5 * comma - 0.3 * (i as f32 - middle).abs() / part.len() as f32
+        pause + 0.5 * joint + 0.5 * comma
     };
+    let worth = |i: usize| seam(i) - 0.3 * (i as f32 - middle).abs() / part.len() as f32;
     let inside = part.start + LEAST_WORDS..(part.end + 1).saturating_sub(LEAST_WORDS);
     let best = inside.clone().max_by(|&a, &b| worth(a).total_cmp(&worth(b)).then(b.cmp(&a)));
     let longest = inside.max_by_key(|&i| (tokens[i].pause_ms, std::cmp::Reverse(i)));
     let at = match (best, longest) {
         (_, Some(longest)) if unmarked && tokens[longest].pause_ms >= PAUSE_MS => longest,
-        (Some(best), _) if part.len() > most => best,
+        (Some(best), _) if part.len() > most || (part.len() > clause && seam(best) >= SEAM) => best,
         _ => return found.push(part),
     };
-    split(tokens, part.start..at, most, unmarked, found);
-    split(tokens, at..part.end, most, unmarked, found);
+    split(tokens, part.start..at, limits, unmarked, found);
+    split(tokens, at..part.end, limits, unmarked, found);
 }
 
 #[cfg(test)]
@@ -118,7 +127,7 @@ mod tests {
         let tokens = tokens(text, &[]);
         let chars: Vec<char> = text.chars().collect();
         let range = |r: Range<usize>| tokens[r.start].chars.start..tokens[r.end - 1].chars.end;
-        sentences(&tokens, most).into_iter().map(|r| chars[range(r)].iter().collect()).collect()
+        sentences(&tokens, most, most).into_iter().map(|r| chars[range(r)].iter().collect()).collect()
     }
 
     #[test]
@@ -147,6 +156,16 @@ mod tests {
     }
 
     #[test]
+    fn clauses_part_where_they_are_joined() {
+        let clauses = |text: &str| {
+            let tokens = tokens(text, &[]);
+            sentences(&tokens, 8, 32).into_iter().map(|r| r.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(clauses("I broke my nail again today and I know that we have a party"), [6, 8]);
+        assert_eq!(clauses("what if he is the only one of all these people here today"), [13]);
+    }
+
+    #[test]
     fn pauses_part_what_has_no_marks() {
         let text = "i need to speak about my bill it came on monday";
         let mut now = 0;
@@ -156,7 +175,7 @@ mod tests {
         };
         let words: Vec<Word> = text.split(' ').map(word).collect();
         let tokens = tokens(text, &words);
-        assert_eq!(sentences(&tokens, 30), [0..7, 7..11]);
+        assert_eq!(sentences(&tokens, 30, 30), [0..7, 7..11]);
     }
 
     proptest! {
@@ -167,7 +186,7 @@ mod tests {
             for token in &tokens {
                 prop_assert_eq!(chars[token.chars.clone()].iter().collect::<String>(), token.text);
             }
-            let found: Vec<usize> = sentences(&tokens, most).into_iter().flatten().collect();
+            let found: Vec<usize> = sentences(&tokens, most / 2, most).into_iter().flatten().collect();
             prop_assert_eq!(found, (0..tokens.len()).collect::<Vec<_>>());
         }
     }

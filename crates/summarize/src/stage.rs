@@ -8,7 +8,7 @@ use schema::{
 use std::sync::Arc;
 
 /// Raised when the same input gives another output.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The stage `summarize`: turns and topics in; points discussed out.
 pub struct Summarize {

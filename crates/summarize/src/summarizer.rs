@@ -4,8 +4,9 @@ use crate::{
     SummarizeConfig,
     compress::compress,
     cues::Cues,
-    drafts::{Draft, Sentence, drafts, kind, quality, says},
-    select::{Candidate, LEAST_GAIN, Limits, PointKind, Target, choose},
+    drafts::{Draft, Sentence, alone, drafts, kind, quality, says},
+    salience::{kept, words},
+    select::{Candidate, LEAST_GAIN, Limits, PointKind, Target, Taste, choose},
     sentences::{Token, sentences, tokens},
 };
 use inference::{InferenceError, SentenceEncoder};
@@ -19,6 +20,9 @@ use std::{
 
 /// What is said about a call whose topics are not known is taken in parts of so many words.
 const PART_WORDS: usize = 120;
+
+/// A clause of a short summary has at least so many words.
+const CLAUSE_WORDS: usize = 8;
 
 /// A sentence of less confidence ([`confidence`]) is taken as garbled, and is no point. Chosen on the fixtures.
 const UNDERSTOOD: f32 = 0.7;
@@ -87,6 +91,28 @@ impl Point {
     }
 }
 
+/// The points as one text in the order of the call, a speaker named where it changes: what `eval summary` reads.
+pub fn text(points: &[Point], lines: &[Line]) -> String {
+    let mut order: Vec<&Point> = points.iter().collect();
+    order.sort_by_key(|p| (p.parts[0].turn, p.parts[0].chars.start));
+    text_of(&order.iter().map(|p| &p.parts[..]).collect::<Vec<_>>(), lines)
+}
+
+fn text_of(points: &[&[Part]], lines: &[Line]) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let mut speaker = None;
+    for part in points.iter().copied().flatten() {
+        let role = lines.get(part.turn).and_then(|l| l.role.as_deref()).unwrap_or_default();
+        if speaker != Some(role) {
+            let mut letters = role.chars();
+            said.extend(letters.next().map(|first| format!("{}{}:", first.to_uppercase(), letters.as_str())));
+            speaker = Some(role);
+        }
+        said.push(part.text.clone());
+    }
+    said.join(" ")
+}
+
 /// Writes extractive summaries. Shared between threads; the same dialogues give the same points.
 pub struct Summarizer {
     config: SummarizeConfig,
@@ -130,11 +156,13 @@ impl Summarizer {
     }
 
     fn prepare(&self, dialogue: &Dialogue) -> Prepared {
+        // A short summary of long sentences has room for few; their clauses fill it.
+        let clause = dialogue.max_words.map_or(self.config.max_sentence_words, |words| (words / 3).max(CLAUSE_WORDS));
         let mut found: Vec<Sentence> = Vec::new();
         let mut before = 0;
         for (turn, line) in dialogue.lines.iter().enumerate() {
             let tokens = tokens(&line.text, &line.words);
-            for part in sentences(&tokens, self.config.max_sentence_words) {
+            for part in sentences(&tokens, clause, self.config.max_sentence_words) {
                 let tokens = &tokens[part];
                 let text = tokens.iter().map(|t| t.text).collect::<Vec<_>>().join(" ");
                 let words = tokens.iter().filter(|t: &&Token<'_>| t.is_word()).count();
@@ -146,7 +174,7 @@ impl Summarizer {
             }
         }
         let targets: Vec<usize> = (0..found.len()).filter(|&i| says(&found[i], 2)).collect();
-        let drafts = drafts(&found);
+        let drafts = if dialogue.max_words.is_some() { alone(&found) } else { drafts(&found) };
         Prepared { sentences: found, targets, drafts }
     }
 
@@ -170,37 +198,57 @@ impl Summarizer {
                 part: part(&sentences[i]),
             })
             .collect();
+        let by_share =
+            ((all_words as f32 * self.config.share) as usize).max(self.config.min_words).min(self.config.max_words);
+        let budget = dialogue.max_words.unwrap_or(by_share);
+        let kept = kept(&dialogue.lines, budget);
+        let numbers: BTreeMap<&str, usize> = kept.keys().map(String::as_str).zip(0..).collect();
+        let mut speakers: Vec<&str> = Vec::new();
         let candidates: Vec<Candidate> = prepared
             .drafts
             .iter()
             .map(|draft| {
                 let (first, last) =
                     (&sentences[draft.sentences[0]], &sentences[draft.sentences[draft.sentences.len() - 1]]);
-                let words = draft.sentences.iter().map(|&i| sentences[i].words).sum();
                 let role = dialogue.lines[last.turn].role.as_deref();
+                let text = text_of(&[(&parts(sentences, &draft.sentences)[..])], &dialogue.lines);
+                let name = dialogue.lines[first.turn].role.as_deref().unwrap_or_default();
+                let name_words = name.split_whitespace().count();
+                let speaker = speakers.iter().position(|s| *s == name).unwrap_or_else(|| {
+                    speakers.push(name);
+                    speakers.len() - 1
+                });
+                let words_before = draft.sentences.iter().map(|&i| sentences[i].words).sum();
                 let (kind, clarity) = kind(&draft.cues, role, first.before, all_words);
                 Candidate {
                     sentences: draft.sentences.clone(),
-                    words,
+                    words: text.split_whitespace().count().saturating_sub(name_words),
+                    speaker: (speaker, name_words),
+                    bag: words(&text).iter().filter_map(|word| numbers.get(word.as_str()).copied()).collect(),
                     vector: vector(&draft.text),
                     kind,
                     clarity,
                     information: draft.cues.information,
-                    quality: quality(&draft.cues, words) * draft.alone,
+                    quality: quality(&draft.cues, words_before) * draft.alone,
                     part: part(first),
+                    position: first.before as f32 / all_words.max(1) as f32,
                 }
             })
             .collect();
-        let by_share =
-            ((all_words as f32 * self.config.share) as usize).max(self.config.min_words).min(self.config.max_words);
-        let limits = Limits {
-            points: self.config.max_points,
-            words: dialogue.max_words.unwrap_or(by_share),
-            next_steps: self.config.max_next_steps,
+        let limits = if dialogue.max_words.is_some() {
             // Who asks for so many words gets as many as there are sentences for.
-            least_gain: if dialogue.max_words.is_some() { 0.0 } else { LEAST_GAIN },
+            Limits { points: usize::MAX, words: budget, next_steps: usize::MAX, least_gain: 0.0, taste: Taste::TEXT }
+        } else {
+            Limits {
+                points: self.config.max_points,
+                words: budget,
+                next_steps: self.config.max_next_steps,
+                least_gain: LEAST_GAIN,
+                taste: Taste::POINTS,
+            }
         };
-        let chosen = choose(&targets, &candidates, limits);
+        let kept: Vec<_> = kept.into_values().collect();
+        let chosen = choose(&targets, &candidates, &kept, limits);
 
         let of = |c: &Candidate| sentences[c.sentences[0]].turn;
         let reasons = chosen.iter().map(|c| &candidates[c.candidate]).filter(|c| c.kind == PointKind::Reason);

@@ -6,7 +6,7 @@ use schema::{
 };
 use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
-use summarize::{Dialogue, Line, PointKind, Summarize, SummarizeConfig, Summarizer};
+use summarize::{Dialogue, Line, PointKind, Summarize, SummarizeConfig, Summarizer, text};
 
 #[derive(Default)]
 struct Kept(Vec<Summary>);
@@ -136,4 +136,57 @@ fn a_shard() {
     let said: String = INVOICE[1].1.chars().skip(evidence.char_start as usize).collect();
     assert!(said.starts_with("I'm calling about"));
     assert_eq!(run(encoder), rows);
+}
+
+/// Whatever is said, a summary holds nothing but what was said, and is no longer than it may be.
+#[test]
+fn strange_dialogues() {
+    let Some(encoder) = encoder() else { return };
+    let config = SummarizeConfig::default();
+    let summarizer = Summarizer::new(config.clone(), encoder);
+    let line = |role: &str, text: &str| Line { role: Some(role.into()), text: text.into(), words: vec![] };
+    let long: Vec<Line> = (0..2000)
+        .map(|i| {
+            let (role, other) = if i % 2 == 0 { ("agent", "customer") } else { ("customer", "agent") };
+            line(
+                role,
+                &format!("The {other} wants item number {i} of the list moved to shelf {}, please.", i * 7 % 501),
+            )
+        })
+        .collect();
+    let dialogues: Vec<Vec<Line>> = vec![
+        vec![line("agent", ""), line("customer", "   ")],
+        vec![line("agent", "Hello?")],
+        vec![Line { role: None, text: "\u{1f600}\u{1f600} \u{2026} ?!".into(), words: vec![] }],
+        vec![
+            line("agent", "Gr\u{fc}\u{df} Gott, was kann ich f\u{fc}r Sie tun?"),
+            line("customer", "Die Rechnung vom M\u{e4}rz ist um vierzig Euro zu hoch."),
+        ],
+        vec![line(
+            "customer",
+            "\u{8acb}\u{6c42}\u{66f8}\u{304c}\u{9593}\u{9055}\u{3063}\u{3066}\u{3044}\u{307e}\u{3059}\u{3002}",
+        )],
+        vec![
+            line("customer", "This damn router is shit, it has been down since bloody Monday."),
+            line("agent", "I'll send you a new one tomorrow."),
+        ],
+        long,
+    ];
+    for max_words in [None, Some(1), Some(12)] {
+        let asked: Vec<Dialogue> =
+            dialogues.iter().map(|lines| Dialogue { lines: lines.clone(), max_words, ..Dialogue::default() }).collect();
+        for (dialogue, points) in asked.iter().zip(summarizer.summarize(&asked).expect("points")) {
+            let written = text(&points, &dialogue.lines);
+            let most = max_words.unwrap_or(config.max_words);
+            assert!(written.split_whitespace().count() <= most, "{written}");
+            for part in points.iter().flat_map(|p| &p.parts) {
+                let said: String =
+                    dialogue.lines[part.turn].text.chars().skip(part.chars.start).take(part.chars.len()).collect();
+                assert!(said.chars().count() == part.chars.len() && !said.trim().is_empty());
+            }
+        }
+    }
+    let complaint = Dialogue { lines: dialogues[5].clone(), ..Dialogue::default() };
+    let points = &summarizer.summarize(&[complaint]).expect("points")[0];
+    assert!(points.iter().any(|p| p.kind == PointKind::NextStep), "{points:?}");
 }

@@ -1,6 +1,6 @@
 //! `eval`: accuracy on reference sets.
 
-use super::{registry, threads};
+use super::{eval_texts, registry, threads};
 use crate::{
     Outcome,
     args::{Common, Eval, EvalKind},
@@ -18,6 +18,10 @@ pub fn run(args: &Eval, common: &Common) -> Result<Outcome> {
     match args.what {
         EvalKind::Asr => asr(args, common),
         EvalKind::Fixtures => fixtures(args),
+        EvalKind::Summary => eval_texts::summary(args, common),
+        EvalKind::FollowUps => eval_texts::follow_ups(args, common),
+        EvalKind::Keywords => eval_texts::keywords(args, common),
+        EvalKind::Sentiment => eval_texts::sentiment(args, common),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod doctor;
 pub mod eval;
+pub mod eval_texts;
 pub mod models;
 pub mod run;
 pub mod show;

@@ -335,6 +335,47 @@ fn the_order_of_calls_does_not_matter() {
     assert!(run(&[call("a")], &[]).batches.is_empty());
 }
 
+/// Empty, one-word, foreign, profane and endless calls: rows that point into what was said, or none, and no failure.
+#[test]
+fn strange_calls() {
+    let long = "We will move the archive to the new warehouse and the archive needs shelves. ".repeat(40);
+    let said = [
+        "",
+        "   ",
+        "Hello?",
+        "\u{1f600}\u{1f600} \u{2026} ?!",
+        "Die Rechnung vom M\u{e4}rz ist um vierzig Euro zu hoch, bitte rufen Sie mich zur\u{fc}ck.",
+        "\u{8acb}\u{6c42}\u{66f8}\u{304c}\u{9593}\u{9055}\u{3063}\u{3066}\u{3044}\u{307e}\u{3059}\u{3002}",
+        "This damn router is shit, the bloody router has been down since Monday.",
+    ];
+    for text in said {
+        let turns = [turn("a", 0, "customer", text)];
+        let out = run(&[call("a")], &turns);
+        assert!(out.failures.is_empty());
+        for row in out.rows::<Keyword>() {
+            assert!(!row.phrase.trim().is_empty() && (0.0..=1.0).contains(&row.score), "{row:?}");
+            assert!(row.evidence.iter().all(|e| e.char_end as usize <= text.chars().count()));
+        }
+    }
+    let hours: Vec<Turn> =
+        (0..300).map(|i| turn("a", i, if i % 2 == 0 { "agent" } else { "customer" }, &long)).collect();
+    let out = run(&[call("a")], &hours);
+    assert!(out.failures.is_empty());
+    let phrases: Vec<String> = out.rows::<Keyword>().into_iter().map(|k| k.phrase).collect();
+    assert!(phrases.contains(&"archive".to_owned()), "{phrases:?}");
+}
+
+#[test]
+fn amounts_and_days_in_other_words_are_one() {
+    let turns = [turn("a", 0, "customer", "It was $1,200, yes, twelve hundred dollars, and fifteen percent, 15%.")];
+    let rows = run(&[call("a")], &turns).rows::<Keyword>();
+    let of = |kind: &str| -> Vec<(&str, i32)> {
+        rows.iter().filter(|k| k.kind == kind).map(|k| (k.phrase.as_str(), k.mention_count)).collect()
+    };
+    assert_eq!(of("money"), [("$1,200", 2)]);
+    assert_eq!(of("percent"), [("fifteen percent", 2)]);
+}
+
 #[test]
 fn a_bad_configuration_is_named() {
     let config = ExtractConfig { follow_up_min_score: 1.5, ..ExtractConfig::default() };

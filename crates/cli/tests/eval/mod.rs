@@ -1,0 +1,73 @@
+//! `nightcall eval` over texts: what it says of given predictions, and that ours have the form that it reads.
+
+use super::{filtered, models, nightcall, root, text};
+use std::{fs, path::PathBuf};
+
+const KINDS: [&str; 4] = ["summary", "follow-ups", "keywords", "sentiment"];
+
+fn data(name: &str) -> PathBuf {
+    root().join("crates/cli/tests/eval/data").join(name)
+}
+
+fn eval(kind: &str, args: &[&str]) -> assert_cmd::Command {
+    let mut command = nightcall();
+    command.args(["eval", kind, "--data"]).arg(data(&format!("{kind}.jsonl"))).args(args);
+    command
+}
+
+#[test]
+fn predictions_of_another_method_are_scored() {
+    for kind in KINDS {
+        let from = data(&format!("{kind}.said.jsonl")).display().to_string();
+        let score = |args: &[&str]| {
+            let out = eval(kind, &[&["--from", from.as_str()], args].concat()).output().unwrap();
+            assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+            text(&out.stdout)
+        };
+        let name = kind.replace('-', "_");
+        filtered(|| insta::assert_snapshot!(format!("eval_{name}"), score(&[])));
+        filtered(|| insta::assert_snapshot!(format!("eval_{name}_json"), score(&["--json"])));
+    }
+}
+
+#[test]
+fn help_says_what_can_be_measured() {
+    let out = nightcall().args(["eval", "--help"]).output().unwrap();
+    filtered(|| insta::assert_snapshot!("help_eval", text(&out.stdout)));
+}
+
+#[test]
+fn predictions_that_do_not_fit_are_named() {
+    let from = data("sentiment.said.jsonl").display().to_string();
+    let out = eval("keywords", &["--from", &from]).output().unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    filtered(|| insta::assert_snapshot!("eval_from_another_kind", text(&out.stderr)));
+    let folder = tempfile::tempdir().unwrap();
+    let short = folder.path().join("short.jsonl");
+    fs::write(&short, "{\"phrases\": []}\n").unwrap();
+    let out = eval("keywords", &["--from", &short.display().to_string()]).output().unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    filtered(|| insta::assert_snapshot!("eval_from_too_short", text(&out.stderr)));
+    let out = eval("summary", &["--words", "few"]).output().unwrap();
+    assert_eq!(out.status.code(), Some(2));
+}
+
+#[test]
+fn what_was_said_can_be_scored_again() {
+    if !models("what_was_said_can_be_scored_again") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for kind in KINDS {
+        let said = folder.path().join(format!("{kind}.jsonl")).display().to_string();
+        let json = |args: &[&str]| {
+            let out = eval(kind, args).arg("--json").output().unwrap();
+            assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+            text(&out.stdout)
+        };
+        let words: &[&str] = if kind == "summary" { &["--words", "reference"] } else { &[] };
+        let ours = json(&[words, &["--predictions", &said]].concat());
+        assert_eq!(ours, json(&["--from", &said]), "{kind}");
+        assert_eq!(ours, json(words), "{kind}");
+    }
+}

@@ -1,0 +1,74 @@
+//! Single stages over what is written down already: for evaluation.
+
+use crate::{Assembly, PipelineError, RunOptions, output::Output};
+use schema::{Call, Item, Row, Stage, StageError, StageName, Table, Turn, from_batch, to_batch};
+use std::collections::BTreeMap;
+use summarize::{Dialogue, Line};
+
+/// A call and its turns.
+pub type Talk = (Call, Vec<Turn>);
+
+/// Runs a stage that reads calls and turns, shard by shard, and returns its rows of a table by `call_id`.
+///
+/// # Errors
+/// A stage that cannot be made or run; a call that it could not finish.
+pub fn rows_of<T: Row>(
+    assembly: &mut Assembly<'_>,
+    stage: StageName,
+    talks: &[Talk],
+) -> Result<BTreeMap<String, Vec<T>>, PipelineError> {
+    let mut stage = assembly.stage(stage)?;
+    let mut found: BTreeMap<String, Vec<T>> = BTreeMap::new();
+    for shard in talks.chunks(RunOptions::default().shard_size.max(1)) {
+        let output = run(&mut *stage, shard)?;
+        for batch in output.batches.get(&T::TABLE).into_iter().flatten() {
+            for row in from_batch::<T>(batch).map_err(StageError::from)? {
+                found.entry(row.call_id().to_owned()).or_default().push(row);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn run(stage: &mut dyn Stage, shard: &[Talk]) -> Result<Output, PipelineError> {
+    let calls: Vec<Call> = shard.iter().map(|(call, _)| call.clone()).collect();
+    let turns: Vec<Turn> = shard.iter().flat_map(|(_, turns)| turns.clone()).collect();
+    let items = [
+        Item::Batch(Table::Calls, to_batch(&calls).map_err(StageError::from)?),
+        Item::Batch(Table::Turns, to_batch(&turns).map_err(StageError::from)?),
+    ];
+    let mut output = Output::default();
+    stage.run(&mut items.into_iter(), &mut output)?;
+    if let Some(failure) = output.failures.first() {
+        let message = format!("{} of call {}: {}", stage.name(), failure.call_id, failure.message);
+        return Err(StageError::Internal(message).into());
+    }
+    Ok(output)
+}
+
+/// A summary a talk, its points in the order of the call; `words` holds the most words of each, or none for what the pipeline says.
+///
+/// # Errors
+/// A summarizer that cannot be made or run.
+pub fn summarize(
+    assembly: &mut Assembly<'_>,
+    talks: &[Talk],
+    words: &[Option<usize>],
+) -> Result<Vec<String>, PipelineError> {
+    let summarizer = assembly.summarizer()?;
+    let dialogues: Vec<Dialogue> = talks
+        .iter()
+        .zip(words)
+        .map(|((_, turns), &max_words)| {
+            let role = |turn: &Turn| Some(turn.role.clone().unwrap_or_else(|| turn.speaker.clone()));
+            let line = |turn: &Turn| Line { role: role(turn), text: turn.text.clone(), words: Vec::new() };
+            Dialogue { lines: turns.iter().map(line).collect(), topics: Vec::new(), max_words }
+        })
+        .collect();
+    let mut texts = Vec::with_capacity(dialogues.len());
+    for shard in dialogues.chunks(RunOptions::default().shard_size.max(1)) {
+        let points = summarizer.summarize(shard).map_err(|e| StageError::Model(e.to_string()))?;
+        texts.extend(shard.iter().zip(points).map(|(dialogue, points)| summarize::text(&points, &dialogue.lines)));
+    }
+    Ok(texts)
+}
