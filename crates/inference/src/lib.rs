@@ -16,6 +16,7 @@ mod recognized;
 mod registry;
 mod sentence;
 mod text;
+mod turns;
 mod whisper;
 
 pub use candle_core::Device;
@@ -31,4 +32,5 @@ pub use registry::{
 };
 pub use sentence::{SentenceEncoder, cosine};
 pub use text::whole_characters;
+pub use turns::{Said, TurnHead};
 pub use whisper::{Whisper, WhisperOptions, WhisperTimes, WhisperWindow};
