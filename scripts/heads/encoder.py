@@ -1,112 +1,92 @@
-"""all-MiniLM-L6-v2 with low-rank updates, and a head over a turn and its neighbours."""
-import json, math, os
+"""The vectors of all-MiniLM-L6-v2, mean pooled and brought to length 1, and the network over them."""
+import os
 import torch
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional as F
+from transformers import AutoModel
 
-LINEARS = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
-           "intermediate.dense", "output.dense"]
-
-
-class LowRank(nn.Module):
-    """`x W^T + b + scale * (x A^T) B^T` (Hu et al. 2021, arXiv:2106.09685); W and b stay as published, B begins at zero."""
-
-    def __init__(self, weight, bias, rank, alpha):
-        super().__init__()
-        self.weight, self.bias, self.scale = weight, bias, alpha / rank
-        self.a = nn.Parameter(torch.empty(rank, weight.shape[1]))
-        self.b = nn.Parameter(torch.zeros(weight.shape[0], rank))
-        nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
-
-    def forward(self, x):
-        return F.linear(x, self.weight, self.bias) + self.scale * F.linear(F.linear(x, self.a), self.b)
+# As the Rust core cuts texts.
+MAX_TOKENS = 256
 
 
-class Encoder(nn.Module):
-    """The encoder; layers from `first` on are updated with this rank, those below are as published."""
+class Vectors:
+    """Vectors of texts; with a file, what was computed once is kept there. In bfloat16 unless `exact`."""
 
-    def __init__(self, folder, first, rank, alpha):
-        super().__init__()
-        with open(os.path.join(folder, "config.json")) as file:
-            config = json.load(file)
-        self.heads, self.eps, self.first = config["num_attention_heads"], config["layer_norm_eps"], first
-        self.layers = config["num_hidden_layers"]
-        weights = load_file(os.path.join(folder, "model.safetensors"))
-        self.weights = {name.removeprefix("bert."): tensor.float() for name, tensor in weights.items()
-                        if tensor.is_floating_point()}
-        self.updates = nn.ModuleDict()
-        for layer in range(first, self.layers):
-            for name in LINEARS:
-                path = f"encoder.layer.{layer}.{name}"
-                self.updates[path.replace(".", "/")] = LowRank(
-                    self.weights[path + ".weight"], self.weights[path + ".bias"], rank, alpha)
+    def __init__(self, model, file=None, exact=False):
+        self.model, self.file, self.exact, self.encoder = model, file, exact, None
+        self.known = torch.load(file) if file and os.path.exists(file) else {}
 
-    def linear(self, path, x):
-        update = path.replace(".", "/")
-        if update in self.updates:
-            return self.updates[update](x)
-        return F.linear(x, self.weights[path + ".weight"], self.weights[path + ".bias"])
+    def of(self, texts):
+        missing = sorted(set(texts) - self.known.keys())
+        if missing:
+            self.known.update(zip(missing, self._embed(missing)))
+            if self.file:
+                torch.save(self.known, self.file)
+        return torch.stack([self.known[text] for text in texts])
 
-    def norm(self, path, x):
-        return F.layer_norm(x, x.shape[-1:], self.weights[path + ".weight"], self.weights[path + ".bias"], self.eps)
-
-    def layer(self, n, x, mask, drop):
-        path = f"encoder.layer.{n}."
-        rows, length, width = x.shape
-        part = lambda name: self.linear(path + "attention.self." + name, x).view(
-            rows, length, self.heads, width // self.heads).transpose(1, 2)
-        seen = F.scaled_dot_product_attention(part("query"), part("key"), part("value"), attn_mask=mask)
-        seen = self.linear(path + "attention.output.dense", seen.transpose(1, 2).reshape(rows, length, width))
-        x = self.norm(path + "attention.output.LayerNorm", x + F.dropout(seen, drop, self.training))
-        wide = F.gelu(self.linear(path + "intermediate.dense", x))
-        narrow = self.linear(path + "output.dense", wide)
-        return self.norm(path + "output.LayerNorm", x + F.dropout(narrow, drop, self.training))
-
-    def lower(self, ids):
-        """(rows, length) token ids, 0 for padding, to the hidden states below the first updated layer."""
-        embeddings = "embeddings."
-        x = self.weights[embeddings + "word_embeddings.weight"][ids]
-        x = x + self.weights[embeddings + "position_embeddings.weight"][: ids.shape[1]]
-        x = self.norm(embeddings + "LayerNorm", x + self.weights[embeddings + "token_type_embeddings.weight"][0])
-        mask = (ids != 0)[:, None, None, :]
-        for n in range(self.first):
-            x = self.layer(n, x, mask, 0.0)
-        return x
-
-    def upper(self, x, ids, drop=0.1):
-        """From there to the mean of each text's last hidden states, brought to length 1."""
-        mask = (ids != 0)[:, None, None, :]
-        for n in range(self.first, self.layers):
-            x = self.layer(n, x, mask, drop)
-        return F.normalize((x * (ids != 0)[:, :, None]).sum(1), dim=1)
+    @torch.no_grad()
+    def _embed(self, texts, tokens=4096):
+        if self.encoder is None:
+            self.encoder = AutoModel.from_pretrained(self.model, add_pooling_layer=False).eval()
+            self.tokenizer = Tokenizer.from_file(os.path.join(self.model, "tokenizer.json"))
+            self.tokenizer.no_padding()
+            self.tokenizer.enable_truncation(MAX_TOKENS)
+        ids = [found.ids for found in self.tokenizer.encode_batch(texts)]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        vectors = torch.empty(len(ids), self.encoder.config.hidden_size)
+        at = 0
+        while at < len(order):
+            end = at + 1
+            while end < len(order) and (end + 1 - at) * len(ids[order[end]]) <= tokens:
+                end += 1
+            rows = order[at:end]
+            longest = len(ids[rows[-1]])
+            batch = torch.tensor([ids[i] + [0] * (longest - len(ids[i])) for i in rows])
+            seen = torch.tensor([[1] * len(ids[i]) + [0] * (longest - len(ids[i])) for i in rows])
+            with torch.autocast("cpu", torch.bfloat16, enabled=not self.exact):
+                hidden = self.encoder(input_ids=batch, attention_mask=seen).last_hidden_state.float()
+            vectors[rows] = F.normalize((hidden * seen[:, :, None]).sum(1), dim=1)
+            at = end
+        return vectors
 
 
 class Head(nn.Module):
-    """Logits of a turn from the vectors of it, of the turn before and of the turn after (zeros where there is none), and
-    whether those are of the same speaker."""
+    """From what is known of a turn to a logit a label."""
 
-    def __init__(self, width, labels, hidden):
+    def __init__(self, inputs, labels, hidden):
         super().__init__()
-        self.inside = nn.Linear(3 * width + 2, hidden)
-        self.out = nn.Linear(hidden, labels)
+        self.inside, self.out = nn.Linear(inputs, hidden), nn.Linear(hidden, labels)
         # Vectors of length 1 have small entries.
-        nn.init.normal_(self.inside.weight, std=0.5 / math.sqrt(width) * 4)
+        nn.init.normal_(self.inside.weight, std=0.1)
 
-    def forward(self, vectors, before, after, same, drop=0.1):
-        ends = torch.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])
-        x = torch.cat([vectors, ends[before], ends[after], same], 1)
+    def forward(self, x, drop=0.0):
         return self.out(F.dropout(F.gelu(self.inside(x)), drop, self.training))
 
 
-def tokenizer(folder, tokens):
-    found = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
-    found.no_padding()
-    found.enable_truncation(tokens)
-    return found
+def fit(head, x, target, weight, epochs, rate, decay, drop, seed=13):
+    """AdamW with a falling rate, batches of 256."""
+    torch.manual_seed(seed)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=decay)
+    steps, step = epochs * (len(x) // 256), 0
+    head.train()
+    for _ in range(epochs):
+        order = torch.randperm(len(x))
+        for at in range(0, len(x) - 255, 256):
+            rows = order[at:at + 256]
+            loss = loss_of(head(x[rows], drop), target[rows], weight[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
+            optimizer.step()
+            step += 1
+    return head.eval()
 
 
-def padded(ids):
-    longest = max(map(len, ids))
-    return torch.tensor([row + [0] * (longest - len(row)) for row in ids])
+def loss_of(logits, target, weight):
+    logs = F.log_softmax(logits, 1)
+    shares = -(target * logs).sum(1)
+    # Where several labels are as right as each other, their probabilities together count.
+    several = target.sum(1) > 1.001
+    together = -torch.logsumexp(logs.masked_fill(target == 0, -1e9), 1)
+    return (torch.where(several, together, shares) * weight).sum() / weight.sum()

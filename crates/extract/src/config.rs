@@ -76,6 +76,12 @@ pub enum ExtractError {
         /// The tracker.
         name: String,
     },
+    /// Our head cannot be used.
+    #[error("the head for follow-ups: {reason}")]
+    Head {
+        /// Why.
+        reason: String,
+    },
     /// The phrases do not fit an automaton.
     #[error("extract.trackers cannot be searched for: {source}; use fewer or shorter phrases")]
     Trackers {

@@ -27,7 +27,8 @@
 //! (`calendar`, which lists its conventions). The confidence is a sum: the cue's weight (0.1 for "we could", 0.45 for "I
 //! will", 0.5 for "please" and "let's"), what its verb is (a task such as "send" +0.2, a thing done while talking such as
 //! "look" -0.3), a day to come +0.25, a recipient +0.1, a condition before it -0.5, an action without content -0.3. From 0.5
-//! (`follow_up_min_score`) it is a row. What is asked, promised and confirmed in several turns is one row with all its
+//! (`follow_up_min_score`) it is a row. Where there is a model, [`Likelihood`] tells how likely the turn holds a follow-up at all,
+//! and raises or lowers the confidence ([`follow_ups_with`]). What is asked, promised and confirmed in several turns is one row with all its
 //! evidence (`merge`), unless two different days are named: then both stand.
 
 mod action;
@@ -39,6 +40,7 @@ mod follow_up;
 mod grammar;
 mod keyphrases;
 mod keywords;
+mod likelihood;
 mod merge;
 mod numbers;
 mod stage;
@@ -47,5 +49,6 @@ mod trackers;
 
 pub use config::{ExtractConfig, ExtractError, TrackerConfig};
 pub use keywords::keyphrases;
-pub use merge::{Utterance, follow_ups};
+pub use likelihood::{Likelihood, TurnScore};
+pub use merge::{Utterance, follow_ups, follow_ups_with};
 pub use stage::Extract;

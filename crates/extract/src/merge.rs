@@ -18,6 +18,9 @@ const OVERLAP: f32 = 0.6;
 const REMEMBERED: usize = 200;
 /// Weaker findings are noise even as evidence.
 const FLOOR: f32 = 0.2;
+/// What a turn that surely holds a follow-up adds to the confidence of those found in it; one that surely holds none takes as
+/// much away. A clear promise stands without the head's consent, and doubtful ones go by it.
+const WEIGHT: f32 = 0.3;
 
 /// What one side says without a break.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +50,17 @@ struct Merged {
 /// side is known where two roles speak; `owner_name` is left to the caller, who knows the participants. Offsets of the
 /// evidence are characters of each utterance's text.
 pub fn follow_ups(call_id: &str, turns: &[Utterance<'_>], day: Option<NaiveDate>, min_score: f32) -> Vec<FollowUp> {
+    follow_ups_with(call_id, turns, &[], day, min_score)
+}
+
+/// The same where it is known how likely each turn holds a follow-up (0..1, in the order of the turns).
+pub fn follow_ups_with(
+    call_id: &str,
+    turns: &[Utterance<'_>],
+    likelihoods: &[f32],
+    day: Option<NaiveDate>,
+    min_score: f32,
+) -> Vec<FollowUp> {
     let roles: Vec<&str> = turns.iter().map(|t| t.role).collect::<BTreeSet<_>>().into_iter().collect();
     let said: Vec<Said> = turns.iter().map(|turn| read(&Text::new(turn.text), day)).collect();
     let mut merged: Vec<Merged> = Vec::new();
@@ -61,6 +75,9 @@ pub fn follow_ups(call_id: &str, turns: &[Utterance<'_>], day: Option<NaiveDate>
             let mut found = found.clone();
             if found.offer && turns.get(at + 1).is_some_and(|next| next.role != turn.role) && said[at + 1].accepts {
                 found.score = (found.score + 0.35).min(0.95);
+            }
+            if let Some(likelihood) = likelihoods.get(at) {
+                found.score = (found.score + WEIGHT * (2.0 * likelihood - 1.0)).clamp(0.0, 0.95);
             }
             if found.score < FLOOR {
                 continue;

@@ -1,12 +1,12 @@
 //! The stage: turns in, follow-ups and keywords out.
 
 use crate::{
-    ExtractConfig, ExtractError, Utterance, follow_ups,
+    ExtractConfig, ExtractError, Likelihood, TurnScore, Utterance, follow_ups_with,
     keywords::{self, Ask},
     trackers::Trackers,
 };
 use chrono::NaiveDate;
-use inference::SentenceEncoder;
+use inference::{SentenceEncoder, TurnVectors};
 use rayon::prelude::*;
 use schema::{
     Call, CallFailure, Fingerprint, FollowUp, Item, Keyword, ModelId, Sink, Stage, StageError, StageName, Table,
@@ -15,7 +15,7 @@ use schema::{
 use std::{collections::HashSet, sync::Arc};
 
 /// Raised when the same configuration and models give other results.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is found in one call.
 type Rows = (Vec<FollowUp>, Vec<Keyword>);
@@ -25,22 +25,37 @@ pub struct Extract {
     config: ExtractConfig,
     trackers: Trackers,
     encoder: Option<(Arc<SentenceEncoder>, ModelId)>,
+    likelihood: Option<Likelihood>,
 }
 
 impl Extract {
-    /// Builds the trackers. The encoder, `model`, weighs keyphrases by their similarity to the call.
-    pub fn new(config: ExtractConfig, encoder: Arc<SentenceEncoder>, model: ModelId) -> Result<Self, ExtractError> {
-        Ok(Self { encoder: Some((encoder, model)), ..Self::without_encoder(config)? })
+    /// Builds the trackers. The encoder, `model`, weighs keyphrases by their similarity to the call, and our head over its
+    /// vectors of turns tells which turns hold follow-ups.
+    pub fn new(
+        config: ExtractConfig,
+        encoder: Arc<SentenceEncoder>,
+        vectors: Arc<TurnVectors>,
+        model: ModelId,
+    ) -> Result<Self, ExtractError> {
+        let likelihood = Some(Likelihood::new(vectors)?);
+        Ok(Self { encoder: Some((encoder, model)), likelihood, ..Self::without_encoder(config)? })
     }
 
-    /// The same without a model: statistics alone weigh keyphrases.
+    /// The same without a model: statistics alone weigh keyphrases, and rules alone find follow-ups.
     pub fn without_encoder(config: ExtractConfig) -> Result<Self, ExtractError> {
         config.validate()?;
         let trackers = Trackers::new(&config.trackers)?;
-        Ok(Self { config, trackers, encoder: None })
+        Ok(Self { config, trackers, encoder: None, likelihood: None })
     }
 
-    fn follow_ups(&self, call_id: &str, call: Option<&Call>, turns: &[Turn], day: Option<NaiveDate>) -> Vec<FollowUp> {
+    fn follow_ups(
+        &self,
+        call_id: &str,
+        call: Option<&Call>,
+        turns: &[Turn],
+        scores: &[TurnScore],
+        day: Option<NaiveDate>,
+    ) -> Vec<FollowUp> {
         let said: Vec<Utterance<'_>> = turns
             .iter()
             .map(|turn| Utterance {
@@ -49,7 +64,8 @@ impl Extract {
                 text: &turn.text,
             })
             .collect();
-        let mut rows = follow_ups(call_id, &said, day, self.config.follow_up_min_score);
+        let likelihoods: Vec<f32> = scores.iter().map(|score| score.follow_up).collect();
+        let mut rows = follow_ups_with(call_id, &said, &likelihoods, day, self.config.follow_up_min_score);
         for row in &mut rows {
             let participants = call.map_or(&[][..], |call| &call.participants);
             let owner = participants.iter().find(|p| p.role.is_some() && p.role == row.owner_role);
@@ -65,19 +81,29 @@ impl Extract {
         encoder.embed(&texts).map(Some).map_err(|error| StageError::Model(error.to_string()))
     }
 
+    /// The calls' turn scores, in the order of the calls; none without a model.
+    fn scores<'t>(&self, calls: impl Iterator<Item = &'t [Turn]>) -> Result<Vec<Vec<TurnScore>>, StageError> {
+        let talks: Vec<Vec<&str>> = calls.map(|turns| turns.iter().map(|turn| turn.text.as_str()).collect()).collect();
+        match &self.likelihood {
+            Some(likelihood) => likelihood.scores(&talks).map_err(|error| StageError::Model(error.to_string())),
+            None => Ok(vec![Vec::new(); talks.len()]),
+        }
+    }
+
     /// The rows of one call.
     fn read(
         &self,
         call_id: &str,
         call: Option<&Call>,
         turns: &[Turn],
+        scores: &[TurnScore],
         ask: &Ask<'_>,
         vectors: Option<&[Vec<f32>]>,
     ) -> Rows {
         let day = call.and_then(|call| call.started_at).map(|at| at.date_naive());
         let chosen = ask.choose(vectors, self.config.keyphrases, self.config.keyphrase_diversity);
         let keywords = keywords::rows(call_id, turns, day, &self.trackers, ask, chosen);
-        (self.follow_ups(call_id, call, turns, day), keywords)
+        (self.follow_ups(call_id, call, turns, scores, day), keywords)
     }
 }
 
@@ -95,7 +121,8 @@ impl Stage for Extract {
     }
 
     fn models(&self) -> Vec<ModelId> {
-        self.encoder.iter().map(|(_, id)| id.clone()).collect()
+        let head = |head: &Likelihood| ModelId { name: "head-follow-ups".into(), sha256: head.sha256().to_owned() };
+        self.encoder.iter().map(|(_, id)| id.clone()).chain(self.likelihood.iter().map(head)).collect()
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -122,6 +149,7 @@ impl Stage for Extract {
             }
         }
         let vectors = self.vectors(&asks)?;
+        let scores = self.scores(asks.iter().map(|(id, _)| turns[*id].as_slice()))?;
         let starts: Vec<usize> = asks
             .iter()
             .scan(0, |sum, (_, ask)| {
@@ -134,10 +162,11 @@ impl Stage for Extract {
         let results: Vec<Result<Rows, CallFailure>> = asks
             .par_iter()
             .zip(&starts)
-            .map(|((id, ask), &start)| {
+            .zip(&scores)
+            .map(|(((id, ask), &start), scores)| {
                 let call = calls.get(*id).and_then(|rows| rows.first());
                 let vectors = vectors.as_ref().map(|all| &all[start..start + ask.len()]);
-                guard(id, || Ok(this.read(id, call, &turns[*id], ask, vectors)))
+                guard(id, || Ok(this.read(id, call, &turns[*id], scores, ask, vectors)))
             })
             .collect();
         for result in results {

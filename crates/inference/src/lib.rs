@@ -32,5 +32,5 @@ pub use registry::{
 };
 pub use sentence::{SentenceEncoder, cosine};
 pub use text::whole_characters;
-pub use turns::{Said, TurnHead};
+pub use turns::{TurnHead, TurnVectors};
 pub use whisper::{Whisper, WhisperOptions, WhisperTimes, WhisperWindow};

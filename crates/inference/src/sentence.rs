@@ -2,10 +2,10 @@
 
 use crate::bert::{Bert, Config};
 use crate::{InferenceError, Precision};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 use tokenizers::{Tokenizer, TruncationParams};
 
 /// Longer texts are cut here, [CLS] and [SEP] counted: `max_seq_length` of all-MiniLM-L6-v2 in sentence-transformers.
@@ -31,26 +31,14 @@ pub struct SentenceEncoder {
 impl SentenceEncoder {
     /// Reads `config.json`, `model.safetensors` and `tokenizer.json` from a folder.
     pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, InferenceError> {
-        Self::load_updated(folder, |_| Ok(()), device, precision)
-    }
-
-    /// The same with weights that `update` changes, by name, before anything is made of them.
-    pub(crate) fn load_updated(
-        folder: &Path,
-        update: impl FnOnce(&mut HashMap<String, Tensor>) -> Result<(), InferenceError>,
-        device: &Device,
-        precision: Precision,
-    ) -> Result<Self, InferenceError> {
         let path = folder.join("config.json");
         let config: Config = serde_json::from_slice(&InferenceError::read(&path)?)
             .map_err(|error| InferenceError::bad_file(&path, error))?;
         config.check().map_err(|reason| InferenceError::bad_file(&path, reason))?;
 
         let path = folder.join("model.safetensors");
-        let mut weights = candle_core::safetensors::load_buffer(&InferenceError::read(&path)?, device)
+        let weights = VarBuilder::from_buffered_safetensors(InferenceError::read(&path)?, DType::F32, device)
             .map_err(|error| InferenceError::bad_file(&path, error))?;
-        update(&mut weights)?;
-        let weights = VarBuilder::from_tensors(weights, DType::F32, device);
         let model = Bert::load(&weights, &config, precision).map_err(|error| InferenceError::bad_file(&path, error))?;
 
         let path = folder.join("tokenizer.json");

@@ -3,7 +3,7 @@
 use crate::{PipelineError, Spec};
 use extract::Extract;
 use flow::Flow;
-use inference::{Device, DeviceChoice, Precision, Registry, SentenceEncoder, open_device};
+use inference::{Device, DeviceChoice, Precision, Registry, SentenceEncoder, TurnVectors, open_device};
 use ingest::Ingest;
 use schema::{ModelId, Stage, StageName};
 use sentiment::SentimentStage;
@@ -17,13 +17,14 @@ pub struct Assembly<'a> {
     registry: &'a Registry,
     device: Device,
     encoder: Option<(Arc<SentenceEncoder>, ModelId)>,
+    vectors: Option<Arc<TurnVectors>>,
 }
 
 impl<'a> Assembly<'a> {
     /// For this pipeline, with models from this registry, on this device.
     pub fn new(spec: &'a Spec, registry: &'a Registry, device: DeviceChoice) -> Result<Self, PipelineError> {
         let device = open_device(device).map_err(setup)?;
-        Ok(Self { spec, registry, device, encoder: None })
+        Ok(Self { spec, registry, device, encoder: None, vectors: None })
     }
 
     /// All stages, in order. A model that is missing is named, with the command that brings it, before any is loaded.
@@ -48,9 +49,14 @@ impl<'a> Assembly<'a> {
             }
             StageName::Extract => {
                 let (encoder, model) = self.encoder()?;
-                Box::new(Extract::new(spec.extract.clone(), encoder, model).map_err(setup)?)
+                let vectors = self.turn_vectors()?;
+                Box::new(Extract::new(spec.extract.clone(), encoder, vectors, model).map_err(setup)?)
             }
-            StageName::Sentiment => Box::new(SentimentStage::new(spec.sentiment.clone()).map_err(setup)?),
+            StageName::Sentiment => {
+                let (_, model) = self.encoder()?;
+                let vectors = self.turn_vectors()?;
+                Box::new(SentimentStage::new(spec.sentiment.clone(), vectors, model).map_err(setup)?)
+            }
         })
     }
 
@@ -62,6 +68,15 @@ impl<'a> Assembly<'a> {
             engines.push(EngineSpec::installed(&found).map_err(setup)?);
         }
         Transcribe::new(self.spec.transcribe.clone(), engines, &self.device).map_err(setup)
+    }
+
+    /// The vectors of turns that the heads share.
+    pub(crate) fn turn_vectors(&mut self) -> Result<Arc<TurnVectors>, PipelineError> {
+        if let Some(vectors) = &self.vectors {
+            return Ok(vectors.clone());
+        }
+        let (encoder, _) = self.encoder()?;
+        Ok(self.vectors.insert(Arc::new(TurnVectors::new(encoder))).clone())
     }
 
     /// The sentence encoder that the stages share.

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SentimentConfig {
-    /// A compound score (-1..1) of at least this is positive. The paper's 0.05 calls every polite turn positive; 0.3 was the
+    /// Without a model, a compound score (-1..1) of at least this is positive. The paper's 0.05 calls every polite turn positive; 0.3 was the
     /// better of 0.05, 0.1, 0.2 and 0.3 by macro-F1 on MELD's development dialogues and on the airline tweets.
     pub positive_from: f32,
-    /// A compound score (-1..1) of at most this is negative. The paper's threshold: -0.05.
+    /// Without a model, a compound score (-1..1) of at most this is negative. The paper's threshold: -0.05.
     pub negative_to: f32,
-    /// Whether the lexicon for telephone calls is laid over VADER's.
+    /// Whether, without a model, the lexicon for telephone calls is laid over VADER's.
     pub call_lexicon: bool,
     /// Valences of words and phrases, -4 (worst) to 4 (best), laid over both lexicons; 0 makes a word neutral.
     pub words: BTreeMap<String, f32>,
@@ -68,6 +68,12 @@ pub enum SentimentError {
         word: String,
         /// Its value.
         value: f32,
+    },
+    /// Our head cannot be used.
+    #[error("the head for sentiment: {reason}")]
+    Head {
+        /// Why.
+        reason: String,
     },
     /// A phrase without words.
     #[error("sentiment.words has an empty phrase; remove it or write the words")]

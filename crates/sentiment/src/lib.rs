@@ -1,9 +1,10 @@
 //! How speakers feel: a sentiment per turn, and a trend per speaker over the quarters of the call.
 //!
-//! [`Scorer`] reads a text with the rules and the lexicon of VADER (Hutto and Gilbert, 2014) and a small lexicon of our
-//! own for telephone calls; [`Label`] is what its compound score says. [`trends`] folds a call's scored turns into one
-//! [`schema::SentimentTrend`] per speaker. [`SentimentStage`] does both for a shard and is what the pipeline runs;
-//! `eval sentiment` calls the [`Scorer`] alone.
+//! [`Reader`] scores turns by a head that we trained over the sentence encoder; [`Scorer`] scores a text with the rules and
+//! the lexicon of VADER (Hutto and Gilbert, 2014) and a small lexicon of our own for telephone calls, without a model.
+//! [`Label`] is what a score says. [`trends`] folds a call's scored turns into one [`schema::SentimentTrend`] per speaker.
+//! [`SentimentStage`] does both for a shard and is what the pipeline runs; `eval sentiment` calls the [`Reader`] or the
+//! [`Scorer`] alone.
 //!
 //! ```
 //! use sentiment::{Label, Scorer, SentimentConfig};
@@ -17,11 +18,13 @@
 
 mod calls;
 mod config;
+mod reader;
 mod stage;
 mod trend;
 mod vader;
 
 pub use config::{SentimentConfig, SentimentError};
+pub use reader::Reader;
 pub use stage::SentimentStage;
 pub use trend::{ScoredTurn, trends};
 pub use vader::{Label, Score, Scorer};

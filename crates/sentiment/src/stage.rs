@@ -1,26 +1,56 @@
 //! The stage: turns in, sentiments and trends out.
 
-use crate::{ScoredTurn, Scorer, SentimentConfig, SentimentError, trends};
+use crate::{Label, Reader, Score, ScoredTurn, Scorer, SentimentConfig, SentimentError, trends};
+use inference::TurnVectors;
 use rayon::prelude::*;
 use schema::{
     Call, Fingerprint, Item, ModelId, Sentiment, Sink, Stage, StageError, StageName, Table, Tables, Turn, guard,
 };
+use std::sync::Arc;
 
 /// Raised when the same configuration gives other results.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Scores the turns of a shard's calls.
-#[derive(Debug)]
 pub struct SentimentStage {
     config: SentimentConfig,
-    scorer: Scorer,
+    by: By,
+}
+
+/// What scores turns.
+enum By {
+    /// The head, and the encoder below it.
+    Head(Reader, ModelId),
+    Lexicon(Scorer),
 }
 
 impl SentimentStage {
-    /// Builds the lexicon of this configuration.
-    pub fn new(config: SentimentConfig) -> Result<Self, SentimentError> {
+    /// Scores by our head over the vectors of the encoder `model`.
+    pub fn new(config: SentimentConfig, vectors: Arc<TurnVectors>, model: ModelId) -> Result<Self, SentimentError> {
+        let reader = Reader::new(&config, vectors)?;
+        Ok(Self { config, by: By::Head(reader, model) })
+    }
+
+    /// Scores without a model, by the lexicons of this configuration.
+    pub fn without_encoder(config: SentimentConfig) -> Result<Self, SentimentError> {
         let scorer = Scorer::new(&config)?;
-        Ok(Self { config, scorer })
+        Ok(Self { config, by: By::Lexicon(scorer) })
+    }
+
+    fn scores(&self, texts: &[&str]) -> Result<Vec<(Score, Label)>, StageError> {
+        match &self.by {
+            By::Head(reader, _) => {
+                let scores = reader.scores(texts).map_err(|error| StageError::Model(error.to_string()))?;
+                Ok(scores.into_iter().map(|score| (score, Reader::label_of(&score))).collect())
+            }
+            By::Lexicon(scorer) => Ok(texts
+                .par_iter()
+                .map(|text| {
+                    let score = scorer.score(text);
+                    (score, scorer.label_of(&score))
+                })
+                .collect()),
+        }
     }
 }
 
@@ -38,7 +68,13 @@ impl Stage for SentimentStage {
     }
 
     fn models(&self) -> Vec<ModelId> {
-        Vec::new()
+        match &self.by {
+            By::Head(reader, encoder) => {
+                let head = ModelId { name: "head-sentiment".to_owned(), sha256: reader.sha256().to_owned() };
+                vec![encoder.clone(), head]
+            }
+            By::Lexicon(_) => Vec::new(),
+        }
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -49,15 +85,22 @@ impl Stage for SentimentStage {
         let tables = Tables::collect(input);
         let calls = tables.by_call::<Call>()?;
         let turns: Vec<(String, Vec<Turn>)> = tables.by_call::<Turn>()?.into_iter().collect();
-        let scorer = &self.scorer;
-        let results: Vec<_> = turns
+        let texts: Vec<&str> = turns.iter().flat_map(|(_, turns)| turns).map(|turn| turn.text.as_str()).collect();
+        let mut scores = self.scores(&texts)?.into_iter();
+        let scored: Vec<(&String, Vec<(ScoredTurn<'_>, Label)>)> = turns
+            .iter()
+            .map(|(call_id, turns)| {
+                let scores = turns.iter().zip(scores.by_ref());
+                (call_id, scores.map(|(turn, (score, label))| (ScoredTurn { turn, score }, label)).collect())
+            })
+            .collect();
+        let results: Vec<_> = scored
             .par_iter()
             .map(|(call_id, turns)| {
-                let duration_ms = calls.get(call_id).and_then(|rows| rows.first()).and_then(|call| call.duration_ms);
+                let duration_ms = calls.get(*call_id).and_then(|rows| rows.first()).and_then(|call| call.duration_ms);
                 guard(call_id, || {
-                    let scored: Vec<ScoredTurn<'_>> =
-                        turns.iter().map(|turn| ScoredTurn { turn, score: scorer.score(&turn.text) }).collect();
-                    let rows: Vec<Sentiment> = scored.iter().map(|scored| row(scorer, scored)).collect();
+                    let rows: Vec<Sentiment> = turns.iter().map(|(scored, label)| row(scored, *label)).collect();
+                    let scored: Vec<ScoredTurn<'_>> = turns.iter().map(|(scored, _)| *scored).collect();
                     Ok((rows, trends(call_id, &scored, duration_ms)))
                 })
             })
@@ -75,12 +118,12 @@ impl Stage for SentimentStage {
     }
 }
 
-fn row(scorer: &Scorer, scored: &ScoredTurn<'_>) -> Sentiment {
+fn row(scored: &ScoredTurn<'_>, label: Label) -> Sentiment {
     Sentiment {
         call_id: scored.turn.call_id.clone(),
         turn_index: scored.turn.turn_index,
         role: scored.turn.role.clone(),
-        label: scorer.label_of(&scored.score).as_str().to_owned(),
+        label: label.as_str().to_owned(),
         negative: scored.score.negative,
         neutral: scored.score.neutral,
         positive: scored.score.positive,
