@@ -4,8 +4,7 @@ Only sets whose licence allows it are trained on: the ratings that came with VAD
 PyPI), the labelled sentences about telephones of UCI's Sentiment Labelled Sentences (CC BY 4.0; in the npm package
 wink-sentiment), AMI (CC BY 4.0), EmailIntentDataSet (Apache-2.0), and the talks in this folder, which we wrote.
 """
-import ast, collections, io, json, os, re, subprocess, sys, tarfile, zipfile, hashlib, random
-import torch
+import ast, collections, hashlib, io, json, os, re, subprocess, sys, tarfile, zipfile
 
 SENTIMENT = ["negative", "neutral", "positive"]
 FOLLOW_UPS = ["none", "commitment", "request", "meeting"]
