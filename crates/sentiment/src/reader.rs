@@ -18,6 +18,8 @@ pub struct Reader {
     vectors: Arc<TurnVectors>,
     /// The lexicon as the head knows it, with the configuration's words.
     rules: Scorer,
+    /// The lexicon for calls.
+    calls: Scorer,
 }
 
 impl Reader {
@@ -28,7 +30,7 @@ impl Reader {
             return Err(SentimentError::Head { reason: format!("{NAME} has {} labels; 3 are known", head.labels()) });
         }
         let rules = Scorer::new(&SentimentConfig { call_lexicon: false, ..config.clone() })?;
-        Ok(Self { head, vectors, rules })
+        Ok(Self { head, vectors, rules, calls: Scorer::new(config)? })
     }
 
     /// The SHA-256 of the head.
@@ -36,8 +38,10 @@ impl Reader {
         self.head.sha256()
     }
 
-    /// A score for each text, in their order: the probabilities of the labels, and as compound score the probability of
-    /// positive less that of negative. A text without words is neutral. All texts are embedded together.
+    /// A score for each text, in their order: the probabilities of the labels, and as compound score the mean of what the head
+    /// says (the probability of positive less that of negative) and of what the lexicon for calls says. Of the eight scripted
+    /// calls the head alone takes one trend for its opposite, since it reads a turn of several sentences as one. A text without
+    /// words is neutral. All texts are embedded together.
     pub fn scores(&self, texts: &[&str]) -> Result<Vec<Score>, InferenceError> {
         let logits = self.logits(texts)?;
         let scores = texts.iter().zip(logits).map(|(text, logits)| {
@@ -49,7 +53,7 @@ impl Reader {
                 negative: round(shares[0]),
                 neutral: round(shares[1]),
                 positive: round(shares[2]),
-                compound: round(shares[2] - shares[0]),
+                compound: round(f64::midpoint(shares[2] - shares[0], f64::from(self.calls.score(text).compound))),
             }
         });
         Ok(scores.collect())

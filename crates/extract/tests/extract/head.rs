@@ -18,10 +18,10 @@ fn likelihood(precision: Precision) -> Option<Likelihood> {
     Some(Likelihood::new(Arc::new(TurnVectors::new(Arc::new(encoder)))).unwrap())
 }
 
-/// `scripts/make-goldens-heads.py`. In 8 bits a vector turns by less than 5 degrees.
+/// `scripts/make-goldens-heads.py`. In full precision logits are off by 0.00001, in 8 bits by 0.25 at most.
 #[test]
 fn the_head_agrees_with_python() {
-    for (precision, most) in [(Precision::F32, 1e-3), (Precision::Int8, 1.0)] {
+    for (precision, most) in [(Precision::F32, 1e-3), (Precision::Int8, 0.5)] {
         let Some(likelihood) = likelihood(precision) else { return };
         let golden: Vec<(String, Vec<f32>)> = serde_json::from_str(include_str!("head_golden.json")).unwrap();
         let texts: Vec<&str> = golden.iter().map(|(text, _)| text.as_str()).collect();
