@@ -94,6 +94,16 @@ fn classes(word: &str) -> &'static str {
     }
 }
 
+/// Whether a word that could be part of a noun group seldom is: "of", "so".
+fn doubtful(can: &str) -> bool {
+    can.contains('O') && !can.starts_with(['N', 'A'])
+}
+
+/// Whether a word can go on a noun group.
+fn goes_on(can: &str) -> bool {
+    can.contains(['N', 'A', 'G', 'P']) && !doubtful(can)
+}
+
 /// The class of each word of a sentence. `words` are in lower case, with whether each begins with a capital.
 pub(crate) fn of_sentence(words: &[(&str, bool)]) -> Vec<Class> {
     use Class::{Adjective, Noun, Other, Participle};
@@ -133,14 +143,13 @@ pub(crate) fn of_sentence(words: &[(&str, bool)]) -> Vec<Class> {
             } else {
                 Other
             }
-        } else if can.starts_with('N') || (noun && !classes(after).contains(['N', 'A', 'G', 'P'])) {
+        } else if can.starts_with('N') || (noun && !goes_on(classes(after))) {
             // "The archive": what could be an adjective is none with nothing behind it.
             Noun
         } else {
             Adjective
         };
-        let doubtful = can.contains('O') && !can.starts_with(['N', 'A']);
-        found.push(if doubtful { Other } else { class });
+        found.push(if doubtful(can) { Other } else { class });
     }
     found
 }
