@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 const KINDS: [&str; 4] = ["summary", "follow-ups", "keywords", "sentiment"];
 
 fn data(name: &str) -> PathBuf {
-    root().join("crates/cli/tests/eval/data").join(name)
+    root().join("fixtures/eval").join(name)
 }
 
 fn eval(kind: &str, args: &[&str]) -> assert_cmd::Command {
