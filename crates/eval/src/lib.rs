@@ -3,7 +3,7 @@
 //! [`normalize_english`] is the Whisper English normalizer, [`Edits`] the words that differ after it, [`asr_set`] reads a
 //! set of recordings with their texts, and [`AsrReport`] is what recognizing it came to. [`load_fixtures`] reads the
 //! scripted calls, and [`score_fixtures`] compares them with the tables that a pipeline wrote ([`FixtureReport`]).
-//! [`transcripts`] reads calls that are written down already. For summaries, follow-ups, keywords and sentiment there are an
+//! Calls that are written down already are [`Transcript`]s, read by [`read_lines`] like all sets of texts. For summaries, follow-ups, keywords and sentiment there are an
 //! item of a set ([`SummaryItem`]), what a method said of it ([`SaidSummary`]) and a report ([`SummaryReport`]) each.
 //!
 //! This crate knows the tables (schema) and no stage: the command line runs the stages and calls it with what they
@@ -36,13 +36,12 @@ pub use fixtures::{
     CallScore, Check, Expectation, Fixture, FixtureReport, FollowUpScore, Share, Trend, TrendScore, load_fixtures,
     score_fixtures,
 };
-pub use metrics::{porter::stem as porter_stem, rouge::Rouge};
 pub use normalize::normalize_english;
 pub use texts::{
-    FeltTurn, FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, LabelledTurn, SaidFollowUps, SaidKeywords,
-    SaidSentiment, SaidSummary, SaidTurn, SentimentItem, SentimentReport, SpokenTurn, SummaryItem, SummaryReport,
-    WordLimit, read_lines, write_lines,
+    FeltTurn, FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, LabelledTurn, Line, SaidFollowUps,
+    SaidKeywords, SaidSentiment, SaidSummary, SaidTurn, SentimentItem, SentimentReport, SpokenTurn, SummaryItem,
+    SummaryReport, WordLimit, read_lines, write_lines,
 };
 pub use timing::TimeErrors;
-pub use transcript::{Transcript, TranscriptTurn, talk, transcripts};
+pub use transcript::{Transcript, TranscriptTurn, talk};
 pub use wer::{Edits, Step, align};

@@ -1,13 +1,8 @@
 //! Transcripts as files: what the stages over text are measured on.
 
-use crate::EvalError;
+use crate::Line;
 use schema::{Call, Participant, Segment, Turn};
 use serde::Deserialize;
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-};
 
 /// How long a word takes that has no time: 150 words a minute, an easy pace.
 const WORD_MS: i64 = 400;
@@ -145,27 +140,8 @@ fn participant(channel: i32, name: &str) -> Participant {
     }
 }
 
-/// Reads a file of transcripts, a JSON object a line: `{"turns": [{"role", "text", "start", "end"}]}`. Other keys are
-/// passed over, and so are empty lines.
-///
-/// # Errors
-/// A file that cannot be read, a line that is no such object.
-pub fn transcripts(path: &Path) -> Result<Vec<Transcript>, EvalError> {
-    let file = File::open(path).map_err(|e| EvalError::io(path, e))?;
-    let mut found = Vec::new();
-    for (line, text) in (1..).zip(BufReader::new(file).lines()) {
-        let text = text.map_err(|e| EvalError::io(path, e))?;
-        if text.trim().is_empty() {
-            continue;
-        }
-        // What serde_json quotes may be words of the call: its place in the line is enough to find what is wrong.
-        let problem = |e: serde_json::Error| {
-            let what = "is no transcript, {\"turns\": [{\"role\": ..., \"text\": ...}]}";
-            EvalError::row(path, line, None, format!("at character {} the line {what}", e.column()))
-        };
-        found.push(serde_json::from_str(&text).map_err(problem)?);
-    }
-    Ok(found)
+impl Line for Transcript {
+    const FORM: &'static str = r#"transcript, {"turns": [{"role": ..., "text": ...}]}"#;
 }
 
 #[cfg(test)]
@@ -176,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("calls.jsonl");
         std::fs::write(&path, content).unwrap();
-        transcripts(&path).map_err(|e| e.to_string().replace(&folder.path().display().to_string(), "F"))
+        crate::read_lines(&path).map_err(|e| e.to_string().replace(&folder.path().display().to_string(), "F"))
     }
 
     #[test]

@@ -72,8 +72,11 @@ fn asr(args: &BenchAsr, common: &Common) -> Result<Outcome> {
 
 fn encoder(args: &BenchEncoder, common: &Common) -> Result<Outcome> {
     threads(&args.measured.how)?;
-    let texts: Vec<String> =
-        eval::transcripts(&args.data)?.into_iter().flat_map(|call| call.turns).map(|turn| turn.text).collect();
+    let texts: Vec<String> = eval::read_lines::<eval::Transcript>(&args.data)?
+        .into_iter()
+        .flat_map(|call| call.turns)
+        .map(|turn| turn.text)
+        .collect();
     let words: usize = texts.iter().map(|text| text.split_whitespace().count()).sum();
     let spec = Spec::load(args.measured.how.pipeline.as_deref())?;
     let registry = registry(common)?;
@@ -84,7 +87,7 @@ fn encoder(args: &BenchEncoder, common: &Common) -> Result<Outcome> {
 
 fn text(args: &BenchText, common: &Common) -> Result<Outcome> {
     threads(&args.measured.how)?;
-    let calls = eval::transcripts(&args.data)?;
+    let calls: Vec<eval::Transcript> = eval::read_lines(&args.data)?;
     let words: usize = calls.iter().flat_map(|call| &call.turns).map(|turn| turn.text.split_whitespace().count()).sum();
     let rows: Vec<_> = calls.iter().enumerate().map(|(i, call)| call.rows(&format!("{i:06}"))).collect();
     let spec = Spec::load(args.measured.how.pipeline.as_deref())?;

@@ -7,12 +7,12 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use eval::{
-    FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, SaidFollowUps, SaidKeywords, SaidSentiment, SaidSummary,
-    SaidTurn, SentimentItem, SentimentReport, SummaryItem, SummaryReport, read_lines, talk, write_lines,
+    FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, Line, SaidFollowUps, SaidKeywords, SaidSentiment,
+    SaidSummary, SaidTurn, SentimentItem, SentimentReport, SummaryItem, SummaryReport, read_lines, talk, write_lines,
 };
 use pipeline::{Assembly, Spec, Talk, rows_of};
 use schema::{FollowUp, Keyword, Sentiment, StageName};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use std::path::Path;
 
 pub fn summary(args: &Eval, common: &Common) -> Result<Outcome> {
@@ -214,7 +214,7 @@ fn fits(path: &Path, wanted: usize, found: usize, what: &str) -> Result<()> {
 }
 
 /// What was said of one item.
-trait Said: Serialize + DeserializeOwned {
+trait Said: Serialize + Line {
     /// The turns that it speaks of; 1 where it speaks of the whole.
     fn parts(&self) -> usize {
         1

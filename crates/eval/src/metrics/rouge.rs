@@ -4,7 +4,7 @@
 //! C.-Y. Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004. ROUGE-L is that of a whole text taken as one
 //! sequence (`rougeL` there, not `rougeLsum`).
 
-use super::porter::stem;
+use super::{labels::Counts, porter::stem};
 use std::collections::HashMap;
 
 /// F1 of the three measures, 0..1.
@@ -81,11 +81,7 @@ fn common(a: &[String], b: &[String]) -> usize {
 }
 
 fn f1(hits: usize, reference: usize, said: usize) -> f64 {
-    if hits == 0 {
-        return 0.0;
-    }
-    let (precision, recall) = (hits as f64 / said.max(1) as f64, hits as f64 / reference.max(1) as f64);
-    2.0 * precision * recall / (precision + recall)
+    Counts { hits, said, meant: reference }.f1()
 }
 
 #[cfg(test)]
@@ -100,5 +96,18 @@ mod tests {
         assert_eq!(Rouge::best([], "words"), Rouge::default());
         assert_eq!(Rouge::best(["words"], "??"), Rouge::default());
         assert_eq!(Rouge::best(["word"], "word").rouge2, 0.0);
+    }
+
+    /// Goldens by `scripts/make-goldens-metrics.py`.
+    #[test]
+    fn scores_are_those_of_rouge_score() {
+        for line in include_str!("../../tests/data/rouge.jsonl").lines() {
+            let (references, text, one, two, longest): (Vec<String>, String, f64, f64, f64) =
+                serde_json::from_str(line).unwrap();
+            let found = Rouge::best(references.iter().map(String::as_str), &text);
+            for (found, wanted) in [(found.rouge1, one), (found.rouge2, two), (found.rougel, longest)] {
+                assert!((found - wanted).abs() < 1e-9, "{found} is not {wanted}: {line}");
+            }
+        }
     }
 }

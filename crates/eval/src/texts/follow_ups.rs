@@ -1,5 +1,6 @@
 //! Follow-ups, turn by turn.
 
+use super::lines::Line;
 use crate::metrics::labels::Counts;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,10 @@ pub struct FollowUpItem {
     pub turns: Vec<LabelledTurn>,
 }
 
+impl Line for FollowUpItem {
+    const FORM: &'static str = r#"item, {"turns": [{"text": ..., "label": true}]}"#;
+}
+
 /// Confidence of each turn of an item, 0..1, beside its label.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SaidFollowUps {
@@ -36,6 +41,10 @@ pub struct SaidFollowUps {
     pub labels: Vec<bool>,
     /// A turn is said to be part of a follow-up from the threshold on.
     pub scores: Vec<f32>,
+}
+
+impl Line for SaidFollowUps {
+    const FORM: &'static str = r#"follow-ups, {"scores": [0.5]}"#;
 }
 
 /// What `nightcall eval follow-ups --json` prints.

@@ -1,5 +1,6 @@
 //! Keyphrases, document by document.
 
+use super::lines::Line;
 use crate::metrics::phrases::{f1, matched};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ pub struct KeywordItem {
     pub keys: Vec<String>,
 }
 
+impl Line for KeywordItem {
+    const FORM: &'static str = r#"item, {"text": ..., "keys": ["..."]}"#;
+}
+
 /// Phrases that a method found in an item, best first, beside the keyphrases.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SaidKeywords {
@@ -26,6 +31,10 @@ pub struct SaidKeywords {
     pub keys: Vec<String>,
     /// What the method found.
     pub phrases: Vec<String>,
+}
+
+impl Line for SaidKeywords {
+    const FORM: &'static str = r#"keywords, {"phrases": ["..."]}"#;
 }
 
 /// What `nightcall eval keywords --json` prints: exact matches after Porter stemming.

@@ -8,23 +8,32 @@ use std::{
     path::Path,
 };
 
+/// What a line of a file is.
+pub trait Line: DeserializeOwned {
+    /// Its form, for errors.
+    const FORM: &'static str;
+}
+
 /// Reads a file of JSON objects, one a line. Keys that `T` lacks are passed over, and so are empty lines.
 ///
 /// # Errors
 /// A file that cannot be read; a line that is no such object; a file without any.
-pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, EvalError> {
+pub fn read_lines<T: Line>(path: &Path) -> Result<Vec<T>, EvalError> {
     let file = File::open(path).map_err(|e| EvalError::io(path, e))?;
     let mut found = Vec::new();
     for (line, text) in (1..).zip(BufReader::new(file).lines()) {
         let text = text.map_err(|e| EvalError::io(path, e))?;
-        if !text.trim().is_empty() {
-            // serde_json names the key and the column, and its own line, which is always 1 here.
-            let row = |e: serde_json::Error| EvalError::row(path, line, None, e.to_string().replace(" at line 1", ""));
-            found.push(serde_json::from_str(&text).map_err(row)?);
+        if text.trim().is_empty() {
+            continue;
         }
+        // What serde_json quotes may be words of a call: its place in the line is enough to find what is wrong.
+        let problem = |e: serde_json::Error| {
+            EvalError::row(path, line, None, format!("at character {} the line is no {}", e.column(), T::FORM))
+        };
+        found.push(serde_json::from_str(&text).map_err(problem)?);
     }
     if found.is_empty() {
-        return Err(EvalError::row(path, 1, None, "the file is empty; write a JSON object a line"));
+        return Err(EvalError::row(path, 1, None, format!("the file is empty; a line holds one {}", T::FORM)));
     }
     Ok(found)
 }

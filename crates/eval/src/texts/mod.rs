@@ -11,6 +11,6 @@ mod summary;
 
 pub use follow_ups::{FollowUpItem, FollowUpReport, LabelledTurn, SaidFollowUps};
 pub use keywords::{KeywordItem, KeywordReport, SaidKeywords};
-pub use lines::{read_lines, write_lines};
+pub use lines::{Line, read_lines, write_lines};
 pub use sentiment::{FeltTurn, SaidSentiment, SaidTurn, SentimentItem, SentimentReport};
 pub use summary::{SaidSummary, SpokenTurn, SummaryItem, SummaryReport, WordLimit};

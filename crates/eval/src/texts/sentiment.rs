@@ -1,5 +1,6 @@
 //! Sentiment, turn by turn.
 
+use super::lines::Line;
 use crate::metrics::labels::{accuracy, calibration_error, counts, macro_f1, weighted_f1};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -26,6 +27,10 @@ pub struct SentimentItem {
     pub turns: Vec<FeltTurn>,
 }
 
+impl Line for SentimentItem {
+    const FORM: &'static str = r#"item, {"turns": [{"text": ..., "label": "neutral"}]}"#;
+}
+
 /// What was said of a turn: a label, and probabilities that sum to 1.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SaidTurn {
@@ -50,6 +55,11 @@ pub struct SaidSentiment {
     pub labels: Vec<String>,
     /// A turn each.
     pub turns: Vec<SaidTurn>,
+}
+
+impl Line for SaidSentiment {
+    const FORM: &'static str =
+        r#"sentiment, {"turns": [{"said": "neutral", "negative": 0.1, "neutral": 0.8, "positive": 0.1}]}"#;
 }
 
 /// What `nightcall eval sentiment --json` prints.

@@ -1,5 +1,6 @@
 //! Summaries beside their references.
 
+use super::lines::Line;
 use crate::metrics::rouge::Rouge;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -24,6 +25,10 @@ pub struct SummaryItem {
     pub turns: Vec<SpokenTurn>,
     /// The references.
     pub summaries: Vec<String>,
+}
+
+impl Line for SummaryItem {
+    const FORM: &'static str = r#"item, {"turns": [{"role": ..., "text": ...}], "summaries": ["..."]}"#;
 }
 
 /// How long a summary may be, in words parted by white space, names of speakers among them.
@@ -75,6 +80,10 @@ pub struct SaidSummary {
     /// How it was made.
     #[serde(default)]
     pub method: String,
+}
+
+impl Line for SaidSummary {
+    const FORM: &'static str = r#"summary, {"summary": "..."}"#;
 }
 
 /// What `nightcall eval summary --json` prints.
