@@ -76,10 +76,4 @@ pub enum ExtractError {
         /// The tracker.
         name: String,
     },
-    /// The phrases do not fit an automaton.
-    #[error("extract.trackers cannot be searched for: {source}; use fewer or shorter phrases")]
-    Trackers {
-        /// What the automaton's builder said.
-        source: aho_corasick::BuildError,
-    },
 }

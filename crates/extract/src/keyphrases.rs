@@ -268,18 +268,15 @@ pub(crate) fn candidates(texts: &[Text<'_>], names: &HashSet<String>, manner: Ma
         candidate.mentions.sort_by_key(|(nth, tokens)| (*nth, tokens.start));
         candidate.phrase = spelled(texts, &candidate.mentions, &starts);
     }
-    found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| b.stems.len().cmp(&a.stems.len())));
+    let in_order =
+        |a: &Candidate, b: &Candidate| place(a).cmp(&place(b)).then_with(|| b.stems.len().cmp(&a.stems.len()));
+    found.sort_by(in_order);
     if found.len() > CLOSELY {
-        let weights: Vec<f32> = found.iter().map(|c| weigh(c, Likeness::default(), manner.talk)).collect();
-        let mut sorted = weights.clone();
-        sorted.sort_by(|a, b| b.total_cmp(a));
-        let least = sorted[CLOSELY - 1];
-        let mut at = 0;
-        found.retain(|_| {
-            at += 1;
-            weights[at - 1] >= least
-        });
+        let weight = |c: &Candidate| weigh(c, Likeness::default(), manner.talk);
+        // The sort keeps the order of equals, and so does the one after it.
+        found.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
         found.truncate(CLOSELY);
+        found.sort_by(in_order);
     }
     found
 }

@@ -36,7 +36,7 @@ impl Extract {
     /// The same without a model: statistics alone weigh keyphrases.
     pub fn without_encoder(config: ExtractConfig) -> Result<Self, ExtractError> {
         config.validate()?;
-        let trackers = Trackers::new(&config.trackers)?;
+        let trackers = Trackers::new(&config.trackers);
         Ok(Self { config, trackers, encoder: None })
     }
 

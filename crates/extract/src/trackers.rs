@@ -1,8 +1,11 @@
 //! Trackers: phrases of the pipeline file, found as whole words whatever their case, in any inflection, and names also as a
 //! recognizer may have heard them.
 
-use crate::{ExtractError, TrackerConfig, text::Text, word_classes};
-use aho_corasick::{AhoCorasick, BuildError};
+use crate::{
+    TrackerConfig,
+    text::{Text, Token},
+    word_classes,
+};
 use rust_stemmers::{Algorithm, Stemmer};
 use std::ops::Range;
 use strsim::damerau_levenshtein;
@@ -10,10 +13,9 @@ use strsim::damerau_levenshtein;
 /// A name of fewer letters has too many neighbours to be recognized by its sound.
 const LEAST_LETTERS: usize = 5;
 
-/// All phrases of all trackers, as one automaton over a text's plain words.
+/// All phrases of all trackers.
 #[derive(Debug)]
 pub(crate) struct Trackers {
-    automaton: AhoCorasick,
     phrases: Vec<Phrase>,
 }
 
@@ -21,15 +23,16 @@ pub(crate) struct Trackers {
 struct Phrase {
     tracker: String,
     spelling: String,
-    words: Vec<Wanted>,
+    words: Vec<Word>,
 }
 
-/// A word of a phrase.
+/// A word of a phrase, or of a text.
 #[derive(Debug)]
-struct Wanted {
-    lower: String,
+struct Word {
+    /// The same in every inflection.
     stem: String,
-    /// How it sounds, where it is a name: written with a capital, and no common word.
+    /// How it sounds, where it may be a name: no common word, those are heard for what they are, and in a phrase written with
+    /// a capital.
     sound: Option<String>,
 }
 
@@ -43,30 +46,25 @@ pub(crate) struct Mention {
 }
 
 impl Trackers {
-    pub fn new(config: &[TrackerConfig]) -> Result<Self, ExtractError> {
+    pub fn new(config: &[TrackerConfig]) -> Self {
         let stemmer = Stemmer::create(Algorithm::English);
-        let mut phrases = Vec::new();
-        let mut patterns = Vec::new();
-        for tracker in config {
-            for phrase in &tracker.phrases {
-                let text = Text::new(phrase);
-                let wanted = |token: &crate::text::Token| {
-                    let lower = plain(&token.lower).to_owned();
-                    let name = phrase[token.bytes.clone()].starts_with(char::is_uppercase)
-                        && !word_classes::is_common(&lower)
-                        && lower.chars().count() >= LEAST_LETTERS;
-                    Wanted { stem: stemmer.stem(&lower).into_owned(), sound: name.then(|| sound(&lower)), lower }
-                };
-                patterns.push(joined(&text).0);
-                phrases.push(Phrase {
-                    tracker: tracker.name.clone(),
-                    spelling: phrase.clone(),
-                    words: text.tokens.iter().map(wanted).collect(),
-                });
+        let phrase = |tracker: &TrackerConfig, spelling: &String| {
+            let wanted = |token: &Token| {
+                let lower = plain(&token.lower);
+                let name = spelling[token.bytes.clone()].starts_with(char::is_uppercase)
+                    && !word_classes::is_common(lower)
+                    && lower.chars().count() >= LEAST_LETTERS;
+                Word { stem: stemmer.stem(lower).into_owned(), sound: name.then(|| sound(lower)) }
+            };
+            Phrase {
+                tracker: tracker.name.clone(),
+                spelling: spelling.clone(),
+                words: Text::new(spelling).tokens.iter().map(wanted).collect(),
             }
-        }
-        let automaton = AhoCorasick::new(patterns).map_err(|source: BuildError| ExtractError::Trackers { source })?;
-        Ok(Self { automaton, phrases })
+        };
+        let phrases = config.iter().flat_map(|tracker| tracker.phrases.iter().map(move |spelling| (tracker, spelling)));
+        let phrases = phrases.map(|(tracker, spelling)| phrase(tracker, spelling));
+        Self { phrases: phrases.filter(|phrase| !phrase.words.is_empty()).collect() }
     }
 
     /// The tracker and the spelling of a mention's phrase.
@@ -77,21 +75,7 @@ impl Trackers {
 
     /// All mentions, in order. A phrase inside a longer one of the same tracker ("price" in "price list") is not counted.
     pub fn find(&self, text: &Text<'_>) -> Vec<Mention> {
-        if self.phrases.is_empty() {
-            return Vec::new();
-        }
-        let (plain, starts) = joined(text);
-        let mut mentions: Vec<Mention> = Vec::new();
-        for hit in self.automaton.find_overlapping_iter(&plain) {
-            // Each word is followed by a space, so a pattern that starts a word also ends one.
-            if let Ok(first) = starts.binary_search_by_key(&hit.start(), |(at, _)| *at) {
-                let words = starts[first..].iter().take_while(|(at, _)| *at < hit.end());
-                let last = words.last().map_or(starts[first].1, |(_, token)| *token);
-                mentions.push(Mention { phrase: hit.pattern().as_usize(), tokens: starts[first].1..last + 1 });
-            }
-        }
-        let variants = self.variants(text);
-        mentions.extend(variants.into_iter().filter(|variant| !mentions.contains(variant)).collect::<Vec<_>>());
+        let mentions = self.all(text);
         let inside = |a: &Mention, b: &Mention| {
             self.phrases[a.phrase].tracker == self.phrases[b.phrase].tracker
                 && a.tokens.start >= b.tokens.start
@@ -104,24 +88,27 @@ impl Trackers {
         kept
     }
 
-    /// Mentions in other inflections ("prices"), and of names that sound alike ("Kontoso" for "Contoso").
-    fn variants(&self, text: &Text<'_>) -> Vec<Mention> {
+    /// Mentions, also in other inflections ("prices"), and of names that sound alike ("Kontoso" for "Contoso").
+    fn all(&self, text: &Text<'_>) -> Vec<Mention> {
+        if self.phrases.is_empty() {
+            return Vec::new();
+        }
         let stemmer = Stemmer::create(Algorithm::English);
-        let said: Vec<Said> = text
+        let said: Vec<Word> = text
             .tokens
             .iter()
             .map(|token| {
                 let lower = plain(&token.lower);
                 let heard =
                     token.is_word && !word_classes::is_common(lower) && lower.chars().count() >= LEAST_LETTERS - 1;
-                Said { stem: stemmer.stem(lower).into_owned(), sound: heard.then(|| sound(lower)), lower }
+                Word { stem: stemmer.stem(lower).into_owned(), sound: heard.then(|| sound(lower)) }
             })
             .collect();
         let mut found = Vec::new();
         for start in 0..said.len() {
             for (phrase, wanted) in self.phrases.iter().enumerate() {
                 let end = start + wanted.words.len();
-                let fits = |(said, wanted): (&Said<'_>, &Wanted)| said.is(wanted);
+                let fits = |(said, wanted): (&Word, &Word)| said.is(wanted);
                 if end <= said.len() && said[start..end].iter().zip(&wanted.words).all(fits) {
                     found.push(Mention { phrase, tokens: start..end });
                 }
@@ -131,17 +118,9 @@ impl Trackers {
     }
 }
 
-/// A word of a text.
-struct Said<'t> {
-    lower: &'t str,
-    stem: String,
-    /// How it sounds, where it is no common word: those are heard for what they are.
-    sound: Option<String>,
-}
-
-impl Said<'_> {
-    fn is(&self, wanted: &Wanted) -> bool {
-        if self.lower == wanted.lower || self.stem == wanted.stem {
+impl Word {
+    fn is(&self, wanted: &Self) -> bool {
+        if self.stem == wanted.stem {
             return true;
         }
         match (&self.sound, &wanted.sound) {
@@ -195,19 +174,6 @@ fn plain(lower: &str) -> &str {
     lower.strip_suffix("'s").unwrap_or(lower)
 }
 
-/// The words of a text in lower case, a space after each, and where each starts. Marks stay, so that a phrase does not reach
-/// over a comma; a possessive 's is dropped.
-fn joined(text: &Text<'_>) -> (String, Vec<(usize, usize)>) {
-    let mut plain = String::with_capacity(text.raw.len() + 1);
-    let mut starts = Vec::with_capacity(text.tokens.len());
-    for (i, token) in text.tokens.iter().enumerate() {
-        starts.push((plain.len(), i));
-        plain.push_str(self::plain(&token.lower));
-        plain.push(' ');
-    }
-    (plain, starts)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +183,7 @@ mod tests {
             TrackerConfig { name: "competitor".into(), phrases: vec!["Salesforce".into(), "Monday.com".into()] },
             TrackerConfig { name: "price".into(), phrases: vec!["price".into(), "price list".into()] },
         ];
-        let trackers = Trackers::new(&config).unwrap();
+        let trackers = Trackers::new(&config);
         let text = Text::new(text);
         let mention = |m: Mention| (trackers.phrase(&m).1.to_owned(), text.slice(m.tokens).to_owned());
         trackers.find(&text).into_iter().map(mention).collect()
@@ -241,7 +207,7 @@ mod tests {
             },
             TrackerConfig { name: "price".into(), phrases: vec!["price list".into(), "discount".into()] },
         ];
-        let trackers = Trackers::new(&config).unwrap();
+        let trackers = Trackers::new(&config);
         let found = |said: &str| -> Vec<String> {
             let text = Text::new(said);
             trackers.find(&text).iter().map(|m| trackers.phrase(m).1.to_owned()).collect()
