@@ -1,4 +1,4 @@
-//! Any text as a pipeline file: an error that names the file, or a pipeline that is written and read back the same.
+//! Any text as a pipeline file: an error that names the file, or a pipeline.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -165,8 +165,6 @@ impl Layer {
         let q = ((q.0 * scale)?, (q.1 * scale)?);
         Ok(Self {
             heads: config.num_attention_heads,
-            // A few dimensions of what a norm gives are far larger than the rest: with one byte an activation here, the
-            // cosine to full precision fell from 0.997 to 0.985.
             qkv: Linear::new(&Tensor::cat(&[q.0, k.0, v.0], 0)?, Some(Tensor::cat(&[q.1, k.1, v.1], 0)?), precision)?,
             attended: Linear::load(hidden, hidden, true, precision, &attention.pp("output.dense"))?,
             attended_norm: LayerNorm::load(hidden, true, eps, &attention.pp("output.LayerNorm"))?,

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use schema::{Call, Recording};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Marks recordings whose bytes, and audio track, are those of another: of equal ones the first heard counts, else the first by `call_id`, and
-/// the others name it in `duplicate_of`.
+/// Marks recordings whose bytes, and audio track, are those of another: of equal ones the first heard counts, else the first
+/// by `call_id`, and the others name it in `duplicate_of`.
 ///
 /// `stored` are the calls of the store. Only recordings of one size can be equal: of those that share theirs with
 /// another, the bytes are read and hashed, but for recordings whose hash the store has from the same version of the file.

@@ -76,7 +76,8 @@ struct Stream {
 }
 
 impl Ffmpeg {
-    /// Starts ffmpeg on audio track `track` of the file. What is wrong with the file is told when samples are asked for. `what` is what symphonia found and does not read.
+    /// Starts ffmpeg on audio track `track` of the file. What is wrong with the file is told when samples are asked for.
+    /// `what` is what symphonia found and does not read.
     pub fn open(mut file: File, container: Container, track: usize, what: &str) -> Result<Self, String> {
         let unreadable = |e: io::Error| format!("cannot be read: {e}");
         file.rewind().map_err(unreadable)?;

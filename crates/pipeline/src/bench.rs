@@ -45,11 +45,7 @@ pub fn bench_text(
             let items: Vec<Item> = items.collect();
             let mut output = Output::default();
             stage.run(&mut items.into_iter(), &mut output)?;
-            if let Some(failure) = output.failures.first() {
-                let message = format!("{} of call {}: {}", stage.name(), failure.call_id, failure.message);
-                return Err(StageError::Internal(message).into());
-            }
-            tables.extend(output.batches);
+            tables.extend(output.whole(stage.name())?);
         }
         took += began.elapsed();
     }

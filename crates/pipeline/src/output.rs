@@ -31,6 +31,18 @@ impl Sink for Output {
     }
 }
 
+impl Output {
+    /// The tables, where every call was finished: for measuring, which leaves none out.
+    pub fn whole(self, stage: StageName) -> Result<BTreeMap<Table, Vec<RecordBatch>>, StageError> {
+        match self.failures.first() {
+            None => Ok(self.batches),
+            Some(failure) => {
+                Err(StageError::Internal(format!("{stage} of call {}: {}", failure.call_id, failure.message)))
+            }
+        }
+    }
+}
+
 /// Where and as what a stage's output is committed.
 pub(crate) struct Commit<'a> {
     pub store: &'a Store,

@@ -1,6 +1,7 @@
 //! Single stages over what is written down already: for evaluation.
 
 use crate::{Assembly, PipelineError, RunOptions, output::Output};
+use arrow::array::RecordBatch;
 use schema::{Call, Item, Row, Stage, StageError, StageName, Table, Turn, from_batch, to_batch};
 use std::collections::BTreeMap;
 use summarize::{Dialogue, Line};
@@ -20,9 +21,9 @@ pub fn rows_of<T: Row>(
     let mut stage = assembly.stage(stage)?;
     let mut found: BTreeMap<String, Vec<T>> = BTreeMap::new();
     for shard in talks.chunks(RunOptions::default().shard_size.max(1)) {
-        let output = run(&mut *stage, shard)?;
-        for batch in output.batches.get(&T::TABLE).into_iter().flatten() {
-            for row in from_batch::<T>(batch).map_err(StageError::from)? {
+        let mut tables = run(&mut *stage, shard)?;
+        for batch in tables.remove(&T::TABLE).into_iter().flatten() {
+            for row in from_batch::<T>(&batch).map_err(StageError::from)? {
                 found.entry(row.call_id().to_owned()).or_default().push(row);
             }
         }
@@ -30,20 +31,13 @@ pub fn rows_of<T: Row>(
     Ok(found)
 }
 
-fn run(stage: &mut dyn Stage, shard: &[Talk]) -> Result<Output, PipelineError> {
+fn run(stage: &mut dyn Stage, shard: &[Talk]) -> Result<BTreeMap<Table, Vec<RecordBatch>>, StageError> {
     let calls: Vec<Call> = shard.iter().map(|(call, _)| call.clone()).collect();
     let turns: Vec<Turn> = shard.iter().flat_map(|(_, turns)| turns.clone()).collect();
-    let items = [
-        Item::Batch(Table::Calls, to_batch(&calls).map_err(StageError::from)?),
-        Item::Batch(Table::Turns, to_batch(&turns).map_err(StageError::from)?),
-    ];
+    let items = [Item::Batch(Table::Calls, to_batch(&calls)?), Item::Batch(Table::Turns, to_batch(&turns)?)];
     let mut output = Output::default();
     stage.run(&mut items.into_iter(), &mut output)?;
-    if let Some(failure) = output.failures.first() {
-        let message = format!("{} of call {}: {}", stage.name(), failure.call_id, failure.message);
-        return Err(StageError::Internal(message).into());
-    }
-    Ok(output)
+    output.whole(stage.name())
 }
 
 /// A summary a talk, its points in the order of the call; `words` holds the most words of each, or none for what the pipeline says.

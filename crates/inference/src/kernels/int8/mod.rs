@@ -114,17 +114,19 @@ impl Weight {
         let groups = groups(inputs);
         let grids: Vec<Grid> = weight.par_chunks_exact(inputs).map(Grid::of).collect();
         let mut lanes = vec![Lane([0; LANES * GROUP]); outputs.div_ceil(LANES) * groups];
+        let mut totals = vec![0; outputs];
         let panels = weight.par_chunks(LANES * inputs).zip(grids.par_chunks(LANES)).zip(lanes.par_chunks_mut(groups));
-        panels.for_each(|((rows, grids), lanes)| {
-            for (output, (row, grid)) in rows.chunks_exact(inputs).zip(grids).enumerate() {
+        panels.zip(totals.par_chunks_mut(LANES)).for_each(|(((rows, grids), lanes), totals)| {
+            let each = rows.chunks_exact(inputs).zip(grids).zip(totals);
+            for (output, ((row, grid), total)) in each.enumerate() {
                 for (input, w) in row.iter().enumerate() {
-                    lanes[input / GROUP].0[output * GROUP + input % GROUP] = grid.byte(*w);
+                    let byte = grid.byte(*w);
+                    lanes[input / GROUP].0[output * GROUP + input % GROUP] = byte;
+                    *total += i32::from(byte) - grid.zero;
                 }
             }
         });
         let (scales, zeros) = grids.iter().map(|grid| (grid.step, grid.zero)).unzip();
-        let total = |(row, grid): (&[f32], &Grid)| row.iter().map(|w| i32::from(grid.byte(*w)) - grid.zero).sum();
-        let totals = weight.par_chunks_exact(inputs).zip(&grids).map(total).collect();
         Self { inputs, outputs, lanes, scales, zeros, totals, wide: false }
     }
 
