@@ -62,7 +62,7 @@ impl Extract {
     fn vectors(&self, asks: &[(&str, Ask<'_>)]) -> Result<Option<Vec<Vec<f32>>>, StageError> {
         let Some((encoder, _)) = &self.encoder else { return Ok(None) };
         let texts: Vec<String> = asks.iter().flat_map(|(_, ask)| ask.texts()).collect();
-        encoder.embed(&texts).map(Some).map_err(|error| StageError::Model(error.to_string()))
+        encoder.embed_cached(&texts).map(Some).map_err(|error| StageError::Model(error.to_string()))
     }
 
     /// The rows of one call.

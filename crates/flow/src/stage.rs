@@ -124,7 +124,7 @@ impl Flow {
     fn embed_turns(&self, works: &mut [Result<Work, CallFailure>]) -> Result<(), StageError> {
         let texts: Vec<&str> =
             works.iter().flatten().flat_map(|w| w.heavy.iter().map(|&i| w.flow.turns[i].text.as_str())).collect();
-        let mut vectors = self.encoder.embed(&texts).map_err(|e| model_error(&e))?.into_iter();
+        let mut vectors = self.encoder.embed_cached(&texts).map_err(|e| model_error(&e))?.into_iter();
         for work in works.iter_mut().flatten() {
             let turns = &work.flow.turns;
             let unit = |(&i, vector): (&usize, Vec<f32>)| Unit {
@@ -183,7 +183,7 @@ impl Flow {
     fn embed_phrases(&self, works: &[Result<Work, CallFailure>]) -> Result<Vec<Vec<Vec<f32>>>, StageError> {
         let stretches = || works.iter().flatten().flat_map(|w| &w.stretches);
         let texts: Vec<&str> = stretches().flat_map(|s| s.pool.iter().map(|p| p.text.as_str())).collect();
-        let mut vectors = self.encoder.embed(&texts).map_err(|e| model_error(&e))?.into_iter();
+        let mut vectors = self.encoder.embed_cached(&texts).map_err(|e| model_error(&e))?.into_iter();
         let mut of_stretch =
             |s: &Stretch| -> Vec<f32> { vectors.by_ref().take(s.pool.len()).map(|v| cosine(&v, &s.vector)).collect() };
         Ok(works.iter().map(|work| work.iter().flat_map(|w| &w.stretches).map(&mut of_stretch).collect()).collect())

@@ -30,6 +30,11 @@ pub enum InferenceError {
 }
 
 impl InferenceError {
+    /// Whether it was a lack of memory, of the machine or of the card.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::Compute(error) if crate::memory::is_out_of_memory(error))
+    }
+
     /// Reads a whole file of a model.
     pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Self> {
         std::fs::read(path).map_err(|source| Self::Read { path: path.to_owned(), source })

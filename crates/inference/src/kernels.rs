@@ -25,6 +25,7 @@ macro_rules! vectorized {
         }
     };
 }
+pub(crate) use vectorized;
 
 pub(crate) mod int8;
 mod math;

@@ -5,7 +5,9 @@ use crate::{InferenceError, Precision};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use tokenizers::{Tokenizer, TruncationParams};
 
 /// Longer texts are cut here, [CLS] and [SEP] counted: `max_seq_length` of all-MiniLM-L6-v2 in sentence-transformers.
@@ -17,6 +19,9 @@ const TOKENS_A_CORE: usize = 512;
 /// Tokens of a batch on a graphics card.
 const TOKENS_A_CARD: usize = 16_384;
 
+/// Vectors that are kept at most, 25 MB of them: those of the turns and phrases of a shard, with room to spare.
+const KEPT: usize = 16_384;
+
 /// A sentence encoder (all-MiniLM-L6-v2 and its like). `Send + Sync`: stages share one behind an `Arc`.
 ///
 /// On one kind of processor, a text's vector is the same bits whatever texts stand beside it and however many threads
@@ -26,6 +31,7 @@ pub struct SentenceEncoder {
     tokenizer: Tokenizer,
     device: Device,
     dimensions: usize,
+    known: Mutex<HashMap<Box<str>, Box<[f32]>>>,
 }
 
 impl SentenceEncoder {
@@ -36,27 +42,69 @@ impl SentenceEncoder {
             .map_err(|error| InferenceError::bad_file(&path, error))?;
         config.check().map_err(|reason| InferenceError::bad_file(&path, reason))?;
 
-        let path = folder.join("model.safetensors");
-        let weights = VarBuilder::from_buffered_safetensors(InferenceError::read(&path)?, DType::F32, device)
-            .map_err(|error| InferenceError::bad_file(&path, error))?;
-        let model = Bert::load(&weights, &config, precision).map_err(|error| InferenceError::bad_file(&path, error))?;
-
-        let path = folder.join("tokenizer.json");
-        let mut tokenizer = Tokenizer::from_bytes(InferenceError::read(&path)?)
-            .map_err(|error| InferenceError::bad_file(&path, error))?;
+        let (model, tokenizer) = rayon::join(
+            || {
+                let path = folder.join("model.safetensors");
+                let bad = |error| InferenceError::bad_file(&path, error);
+                let weights = InferenceError::read(&path)?;
+                let weights = VarBuilder::from_buffered_safetensors(weights, DType::F32, device).map_err(bad)?;
+                Bert::load(&weights, &config, precision).map_err(bad)
+            },
+            || {
+                let path = folder.join("tokenizer.json");
+                Tokenizer::from_bytes(InferenceError::read(&path)?)
+                    .map_err(|error| InferenceError::bad_file(&path, error))
+            },
+        );
+        let (model, mut tokenizer) = (model?, tokenizer?);
         // The file asks for padding to, and a cut at, 128 tokens; sentence-transformers overrides both, and so do we.
         let max_length = MAX_TOKENS.min(config.max_position_embeddings);
         tokenizer
             .with_padding(None)
             .with_truncation(Some(TruncationParams { max_length, ..TruncationParams::default() }))
-            .map_err(|error| InferenceError::bad_file(&path, error))?;
+            .map_err(|error| InferenceError::bad_file(&folder.join("tokenizer.json"), error))?;
 
-        Ok(Self { model, tokenizer, device: device.clone(), dimensions: config.hidden_size })
+        Ok(Self { model, tokenizer, device: device.clone(), dimensions: config.hidden_size, known: Mutex::default() })
     }
 
     /// The length of the vectors: 384 for all-MiniLM-L6-v2.
     pub fn dimensions(&self) -> usize {
         self.dimensions
+    }
+
+    /// [`embed`](Self::embed), but what was asked for lately is not computed again: stages read the same turns one after
+    /// the other. On a graphics card, where the bits of a vector may depend on its batch, all is computed.
+    pub fn embed_cached(&self, texts: &[impl AsRef<str>]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        if !self.device.is_cpu() {
+            return self.embed(texts);
+        }
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: HashMap<&str, Box<[f32]>> = {
+            let known = known();
+            let kept = |text| Some((text, known.get(text)?.clone()));
+            texts.iter().map(AsRef::as_ref).filter_map(kept).collect()
+        };
+        let mut missing: Vec<&str> = texts.iter().map(AsRef::as_ref).filter(|text| !found.contains_key(text)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        // Not under the lock: a thread that embeds may take up another stage's work, which asks too.
+        let vectors = self.embed(&missing)?;
+        let mut known = known();
+        if known.len() + missing.len() > KEPT {
+            known.clear();
+        }
+        for (text, vector) in missing.into_iter().zip(vectors) {
+            let vector = vector.into_boxed_slice();
+            if known.len() < KEPT {
+                known.insert(text.into(), vector.clone());
+            }
+            found.insert(text, vector);
+        }
+        drop(known);
+        Ok(texts
+            .iter()
+            .map(|text| found.get(text.as_ref()).map(|vector| vector.to_vec()).unwrap_or_default())
+            .collect())
     }
 
     /// One vector of length 1 for each text, in the order of the texts.

@@ -144,7 +144,7 @@ impl Summarizer {
     pub fn summarize(&self, dialogues: &[Dialogue]) -> Result<Vec<Vec<Point>>, InferenceError> {
         let prepared: Vec<Prepared> = dialogues.par_iter().map(|d| self.prepare(d)).collect();
         let texts: Vec<&str> = prepared.iter().flat_map(Prepared::texts).collect();
-        let mut vectors = self.encoder.embed(&texts)?.into_iter();
+        let mut vectors = self.encoder.embed_cached(&texts)?.into_iter();
         let vectors: Vec<BTreeMap<&str, Vec<f32>>> =
             prepared.iter().map(|p| p.texts().into_iter().zip(vectors.by_ref()).collect()).collect();
         Ok(dialogues

@@ -82,10 +82,7 @@ impl TranscribeError {
     /// How `stage_errors` files it.
     pub(crate) fn kind(&self) -> FailureKind {
         match self {
-            // Neither candle nor the drivers below it tell this in any other way.
-            Self::Inference(InferenceError::Compute(e)) if e.to_string().to_lowercase().contains("out of memory") => {
-                FailureKind::OutOfMemory
-            }
+            Self::Inference(error) if error.is_out_of_memory() => FailureKind::OutOfMemory,
             Self::Count { .. } | Self::Language { .. } => FailureKind::Internal,
             _ => FailureKind::Model,
         }

@@ -50,11 +50,14 @@ impl Moonshine {
     /// Reads `config.json`, `model.safetensors` (f32 or f16) and `tokenizer.json` from a folder.
     pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, InferenceError> {
         let config = Config::read(&folder.join("config.json"))?;
-        let vocabulary = Vocabulary::read(&folder.join("tokenizer.json"), config.vocab_size)?;
         let path = folder.join("model.safetensors");
         let bad = |error| InferenceError::bad_file(&path, error);
-        let vb =
-            VarBuilder::from_buffered_safetensors(InferenceError::read(&path)?, DType::F32, device).map_err(bad)?;
+        let (vocabulary, weights) = rayon::join(
+            || Vocabulary::read(&folder.join("tokenizer.json"), config.vocab_size),
+            || InferenceError::read(&path),
+        );
+        let vocabulary = vocabulary?;
+        let vb = VarBuilder::from_buffered_safetensors(weights?, DType::F32, device).map_err(bad)?;
         Ok(Self {
             encoder: Encoder::load(&config, precision, &vb.pp("model.encoder")).map_err(bad)?,
             decoder: Decoder::load(&config, precision, &vb).map_err(bad)?,

@@ -125,6 +125,18 @@ fn threads_share_one_encoder() {
     });
 }
 
+#[test]
+fn what_is_known_is_what_would_be_computed() {
+    let texts = ["the price", "call", "the price", ""];
+    let want = SMALL.embed(&texts).unwrap();
+    assert_eq!(SMALL.embed_cached(&texts).unwrap(), want);
+    assert_eq!(SMALL.embed_cached(&["", "friday", "call"]).unwrap(), SMALL.embed(&["", "friday", "call"]).unwrap());
+    // More than are kept.
+    let many: Vec<String> = (0..20_000).map(|nth| nth.to_string()).collect();
+    assert_eq!(SMALL.embed_cached(&many).unwrap(), SMALL.embed(&many).unwrap());
+    assert_eq!(SMALL.embed_cached(&texts).unwrap(), want);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

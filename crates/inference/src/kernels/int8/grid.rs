@@ -1,5 +1,7 @@
 //! The numbers that a byte of a weight can be.
 
+use crate::kernels::math::{LANES, gather};
+
 /// The evenly spaced numbers that the weights of an output are brought to: `step * (byte - zero)`.
 pub(super) struct Grid {
     pub step: f32,
@@ -10,19 +12,16 @@ impl Grid {
     /// The grid on which these weights lie, where they lie on one of 256 numbers (a model that was published in 8 bits and
     /// brought back to floating point); else the numbers from the least to the greatest.
     pub fn of(row: &[f32]) -> Self {
-        let least = |a: f32, b: &f32| if *b < a { *b } else { a };
-        let most = |a: f32, b: &f32| if *b > a { *b } else { a };
-        let Some(&first) = row.first() else { return Self { step: 0.0, zero: 0 } };
-        let (low, high) = (row.iter().fold(first, least), row.iter().fold(first, most));
+        let (low, high) = ends(row);
         if low == high {
             // One number: byte 1, or 0 for none.
             return Self { step: low, zero: 0 };
         }
+        let values = few_values(row, low, high);
         let (low, high) = (f64::from(low), f64::from(high));
-        if let Some(mut values) = few_values(row) {
-            values.sort_unstable_by(f32::total_cmp);
+        if let Some(values) = values {
             let gaps = values.windows(2).map(|pair| f64::from(pair[1]) - f64::from(pair[0]));
-            let gap = gaps.filter(|gap| *gap > 0.0).fold(f64::MAX, f64::min);
+            let gap = gaps.fold(f64::MAX, f64::min);
             // The least gap may be some steps wide.
             for parts in 1..=4 {
                 let steps = whole((high - low) / gap * f64::from(parts));
@@ -43,34 +42,73 @@ impl Grid {
         Self { step: step as f32, zero: -whole(low / step) as i32 }
     }
 
-    pub fn byte(&self, w: f32) -> u8 {
+    /// The byte of each weight; what they add up to less their zeros.
+    pub fn bytes(&self, row: &[f32], bytes: &mut [u8]) -> i32 {
         if self.step == 0.0 {
-            0
+            bytes.fill(0);
         } else {
-            (whole(f64::from(w) / f64::from(self.step)) as i32 + self.zero).clamp(0, 255) as u8
+            rounded(row, (f64::from(self.step), self.zero), bytes);
+        }
+        bytes.iter().map(|byte| i32::from(*byte) - self.zero).sum()
+    }
+}
+
+vectorized! {
+    fn rounded<'a>(row: &'a [f32], grid: (f64, i32), bytes: &'a mut [u8]) -> () {
+        let (step, zero) = grid;
+        for (byte, w) in bytes.iter_mut().zip(row) {
+            *byte = (whole(f64::from(*w) / step) as i32 + zero).clamp(0, 255) as u8;
         }
     }
 }
 
-/// The different numbers of a row, where there are at most 256. Most rows have more, and show it soon.
-fn few_values(row: &[f32]) -> Option<Vec<f32>> {
-    // An open hash table; Fibonacci hashing of the bits.
-    let mut seen = [f32::NAN; 1024];
-    let mut values = Vec::with_capacity(256);
-    for &w in row {
-        let mut at = (w.to_bits().wrapping_mul(0x9e37_79b9) >> 22) as usize;
-        while !seen[at].is_nan() && seen[at] != w {
-            at = (at + 1) % seen.len();
+vectorized! {
+    /// The least and the greatest; 0 and 0 of none.
+    fn ends<'a>(row: &'a [f32]) -> (f32, f32) {
+        let first = row.first().copied().unwrap_or_default();
+        let (mut low, mut high) = ([first; LANES], [first; LANES]);
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        let mut widen = |i: usize, w: f32| {
+            low[i] = if w < low[i] { w } else { low[i] };
+            high[i] = if w > high[i] { w } else { high[i] };
+        };
+        for chunk in chunks {
+            (0..LANES).for_each(|i| widen(i, chunk[i]));
         }
-        if seen[at].is_nan() {
-            if values.len() == 256 {
+        rest.iter().enumerate().for_each(|(i, w)| widen(i, *w));
+        (gather(low, |a, b| if b < a { b } else { a }), gather(high, |a, b| if b > a { b } else { a }))
+    }
+}
+
+/// Numbers of a grid of 256 are at least two of these apart.
+const PLACES: usize = 2 * 255 + 1;
+
+/// The different numbers of a row from the least to the greatest, where they can lie on a grid of 256. Most rows have more
+/// numbers, and show it soon.
+fn few_values(row: &[f32], low: f32, high: f32) -> Option<Vec<f32>> {
+    let mut seen = [f32::NAN; PLACES];
+    let mut places = [0; 256];
+    for row in row.chunks(places.len()) {
+        find_places(row, (low, (PLACES - 1) as f32 / (high - low)), &mut places);
+        for (&w, &place) in row.iter().zip(&places) {
+            let known = &mut seen[usize::from(place)];
+            if known.is_nan() {
+                *known = w;
+            } else if *known != w {
                 return None;
             }
-            seen[at] = w;
-            values.push(w);
         }
     }
-    Some(values)
+    Some(seen.into_iter().filter(|known| !known.is_nan()).collect())
+}
+
+vectorized! {
+    fn find_places<'a>(row: &'a [f32], of: (f32, f32), places: &'a mut [u16]) -> () {
+        let (low, each) = of;
+        for (place, w) in places.iter_mut().zip(row) {
+            *place = (((w - low) * each) as i32).clamp(0, PLACES as i32 - 1) as u16;
+        }
+    }
 }
 
 /// The nearest whole number, of two the even one, without the call that processors without the instruction need.
@@ -90,8 +128,11 @@ mod tests {
         for (step, zero) in [(0.0183, 141), (1.7e-3, 0), (3.0, 255), (2e-5, 128)] {
             let row: Vec<f32> = (0..288).map(values(step, zero)).collect();
             let grid = Grid::of(&row);
-            for &w in &row {
-                let back = grid.step * (i32::from(grid.byte(w)) - grid.zero) as f32;
+            let mut bytes = vec![0; row.len()];
+            let total = grid.bytes(&row, &mut bytes);
+            assert_eq!(total, bytes.iter().map(|&byte| i32::from(byte) - grid.zero).sum::<i32>());
+            for (&w, &byte) in row.iter().zip(&bytes) {
+                let back = grid.step * (i32::from(byte) - grid.zero) as f32;
                 assert!((back - w).abs() <= 1e-4 * step, "{w} comes back as {back}");
             }
         }

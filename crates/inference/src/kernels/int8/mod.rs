@@ -5,7 +5,7 @@
 //! batch. Quantization of activations as they come is that of ONNX Runtime's dynamic quantization, with a scale a row
 //! instead of one a tensor, and a second byte for a row of which a few values stand out.
 //!
-//! The inner loop is written for AMX, for AVX-512 with VNNI, for AVX2, and in plain Rust; [`Level::best`] chooses when it runs.
+//! The inner loop is written for AMX, for AVX-512 with VNNI, for AVX2, for NEON with dot products, and in plain Rust; [`Level::best`] chooses when it runs.
 
 #![allow(unsafe_code)] // the processors' instructions; each block says why it is sound
 
@@ -13,6 +13,8 @@ mod activations;
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod grid;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -52,6 +54,8 @@ pub(crate) enum Level {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Amx,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Level {
@@ -70,6 +74,10 @@ impl Level {
                 levels.push(Self::Amx);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            levels.push(Self::Neon);
+        }
         levels
     }
 
@@ -82,6 +90,8 @@ impl Level {
             Self::Avx512 => "AVX-512 with VNNI",
             #[cfg(target_arch = "x86_64")]
             Self::Amx => "AMX",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON with dot products",
         }
     }
 
@@ -118,11 +128,11 @@ impl Weight {
         let panels = weight.par_chunks(LANES * inputs).zip(grids.par_chunks(LANES)).zip(lanes.par_chunks_mut(groups));
         panels.zip(totals.par_chunks_mut(LANES)).for_each(|(((rows, grids), lanes), totals)| {
             let each = rows.chunks_exact(inputs).zip(grids).zip(totals);
+            let mut bytes = vec![0; groups * GROUP];
             for (output, ((row, grid), total)) in each.enumerate() {
-                for (input, w) in row.iter().enumerate() {
-                    let byte = grid.byte(*w);
-                    lanes[input / GROUP].0[output * GROUP + input % GROUP] = byte;
-                    *total += i32::from(byte) - grid.zero;
+                *total = grid.bytes(row, &mut bytes[..inputs]);
+                for (lane, group) in lanes.iter_mut().zip(bytes.as_chunks::<GROUP>().0) {
+                    lane.0[output * GROUP..][..GROUP].copy_from_slice(group);
                 }
             }
         });
@@ -327,6 +337,8 @@ fn tile(level: Level, x: &[i8], rows: usize, lanes: &[Lane], panels: usize, sums
         Level::Avx2 => x86::avx2_tile(x, rows, lanes, panels, sums),
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 | Level::Amx => x86::avx512_tile(x, rows, lanes, panels, sums),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => neon::dot_tile(x, rows, lanes, panels, sums),
     }
 }
 
