@@ -1,6 +1,6 @@
 //! Recognition: the reference sets, the report, and the hypotheses as a file.
 
-use crate::{Edits, EvalError};
+use crate::{Edits, EvalError, Listed};
 use csv::StringRecord;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -158,6 +158,9 @@ pub struct AsrReport {
     pub engine: String,
     /// The model.
     pub model: String,
+    /// What the pipeline's vocabulary did, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<Listed>,
 }
 
 impl AsrReport {
@@ -178,6 +181,7 @@ impl AsrReport {
             rtfx: if compute_s > 0.0 { audio_s / compute_s } else { 0.0 },
             engine: engine.to_owned(),
             model: model.to_owned(),
+            vocabulary: None,
         }
     }
 }

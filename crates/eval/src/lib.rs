@@ -23,6 +23,7 @@
 mod asr;
 mod error;
 mod fixtures;
+mod listed;
 mod metrics;
 mod normalize;
 mod texts;
@@ -36,6 +37,7 @@ pub use fixtures::{
     CallScore, Check, Expectation, Fixture, FixtureReport, FollowUpScore, Share, Trend, TrendScore, load_fixtures,
     score_fixtures,
 };
+pub use listed::Listed;
 pub use normalize::normalize_english;
 pub use texts::{
     FeltTurn, FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, LabelledTurn, Line, SaidFollowUps,

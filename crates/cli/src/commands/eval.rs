@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use comfy_table::{Table as Grid, presets::UTF8_HORIZONTAL_ONLY};
-use eval::{AsrItem, AsrReport, FixtureReport};
+use eval::{AsrItem, AsrReport, FixtureReport, Listed};
 use pipeline::{Assembly, Clip, Spec};
 use schema::{Item, Table, Tables};
 use std::fs::File;
@@ -45,8 +45,10 @@ fn asr(args: &Eval, common: &Common) -> Result<Outcome> {
     let heard = pipeline::recognize(&clips, &mut stage)?;
     let (engine, model) = heard.engine.split_once('/').unwrap_or((&heard.engine, &spec.transcribe.models[0]));
     let texts = || items.iter().zip(heard.texts.iter().map(String::as_str));
-    let pairs = texts().map(|(item, text)| (item.text.as_str(), text));
-    let report = AsrReport::new(pairs, heard.audio_s, heard.compute_s, engine, model);
+    let pairs = || texts().map(|(item, text)| (item.text.as_str(), text));
+    let mut report = AsrReport::new(pairs(), heard.audio_s, heard.compute_s, engine, model);
+    let vocabulary = &spec.transcribe.vocabulary;
+    report.vocabulary = (!vocabulary.is_empty()).then(|| Listed::of(vocabulary, pairs()));
     if let Some(path) = &args.hypotheses {
         let file = File::create(path).with_context(|| path.display().to_string())?;
         eval::write_hypotheses(file, texts()).with_context(|| path.display().to_string())?;
@@ -64,6 +66,15 @@ fn asr(args: &Eval, common: &Common) -> Result<Outcome> {
         e.insertions,
         e.substitutions
     );
+    if let Some(listed) = &report.vocabulary {
+        anstream::println!(
+            "vocabulary: {} of {} words heard, {} invented; WER of the rest {:.2} %",
+            listed.heard,
+            listed.listed,
+            listed.invented,
+            listed.rest.wer() * 100.0
+        );
+    }
     anstream::println!(
         "{:.1} s of audio in {:.1} s of compute: {:.1} RTFx, {} with {}",
         report.audio_s,

@@ -71,3 +71,28 @@ fn what_was_said_can_be_scored_again() {
         assert_eq!(ours, json(words), "{kind}");
     }
 }
+
+/// "Quill, my books" is what is heard of Quillmore Books without the list.
+#[test]
+fn a_listed_name_is_heard() {
+    if !models("eval::a_listed_name_is_heard") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let set = folder.path().join("set.tsv");
+    let call = root().join("fixtures/calls/support-mended.wav");
+    let said = fs::read_to_string(root().join("fixtures/asr.tsv")).unwrap();
+    let said = said.lines().find(|line| line.contains("support-mended-customer")).unwrap().split('\t').nth(1).unwrap();
+    fs::write(&set, format!("audio\ttext\tchannel\n{}\t{said}\t1\n", call.display())).unwrap();
+    let heard = |word: &str| {
+        let pipeline = folder.path().join("pipeline.toml");
+        fs::write(&pipeline, format!("[transcribe]\nvocabulary = [\"{word}\"]\n")).unwrap();
+        let args = ["--data", set.to_str().unwrap(), "--pipeline", pipeline.to_str().unwrap(), "--json"];
+        let output = nightcall().args(["eval", "asr"]).args(args).assert().success().get_output().stdout.clone();
+        let report: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        (report["vocabulary"]["heard"].as_u64().unwrap(), report["wer"].as_f64().unwrap())
+    };
+    let ((none, without), (one, with)) = (heard("Brightwell"), heard("Quillmore"));
+    assert_eq!((none, one), (0, 1));
+    assert!(with < without, "{with} is not below {without}");
+}

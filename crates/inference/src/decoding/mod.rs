@@ -3,9 +3,11 @@
 //! On the processor each core has a lane of rows: a row that ends makes room for the next window. On a graphics card a
 //! whole batch goes step by step, and rows that end leave it.
 
+mod favored;
 mod rules;
 mod state;
 
+pub(crate) use favored::Favored;
 pub(crate) use rules::{Rules, Sampling, Timestamps};
 pub(crate) use state::{Heads, State, Watch};
 
@@ -232,6 +234,7 @@ impl<'a, M: Decoder> Batch<'a, M> {
         };
         let logits = self.model.logits(&hidden)?;
         let plain = self.rules.timestamps.is_none()
+            && self.rules.favored.is_none()
             && asked.iter().all(|&i| self.rows[i].task.sampling.is_none() && !stands[i].listens);
         if !self.model.heads().host && plain {
             return self.ask_card(&logits, asked);

@@ -3,7 +3,7 @@
 //! Ported from openai/whisper, `whisper/decoding.py`: `SuppressBlank`, `SuppressTokens`, `ApplyTimestampRules`,
 //! `GreedyDecoder`.
 
-use super::likeliest;
+use super::{Favored, likeliest};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -16,6 +16,8 @@ pub(crate) struct Rules {
     pub suppressed: Vec<u32>,
     /// Not said first.
     pub not_first: Vec<u32>,
+    /// What is said where it is nearly as likely as what is likeliest.
+    pub favored: Option<Favored>,
     /// Whether and how times are said.
     pub timestamps: Option<Timestamps>,
     /// The token whose probability at the begin says that nobody speaks.
@@ -73,7 +75,17 @@ impl Rules {
     pub fn choose(&self, logits: &mut [f32], said: &[u32], sampling: Option<&mut Sampling>) -> (u32, f32) {
         self.forbid(logits, said);
         let (best, logprob) = likeliest(logits);
-        let drawn = sampling.map_or(best, |sampling| sampling.draw(logits));
+        let drawn = match (sampling, &self.favored) {
+            (Some(sampling), _) => sampling.draw(logits),
+            (None, Some(favored)) => {
+                let scores = favored.next(said).filter_map(|(token, more)| {
+                    let token = token as usize;
+                    Some((token, logits.get(token)? + more))
+                });
+                scores.fold((best, logits[best]), |best, next| if next.1 > best.1 { next } else { best }).0
+            }
+            (None, None) => best,
+        };
         (drawn as u32, logits[drawn] - logits[best] + logprob)
     }
 
@@ -181,6 +193,20 @@ mod tests {
         assert_eq!(Rules::default().mask(true, 4), None);
         let forced = Rules { end: 1, forced: true, ..Rules::default() };
         assert_eq!(forced.choose(&mut [0.0, 5.0, 1.0, 1.0], &[], None).0, 2);
+    }
+
+    #[test]
+    fn what_is_favored_is_said_where_it_is_nearly_as_likely() {
+        let favored = Favored::new([vec![1, 3]], 3.0);
+        let rules = Rules { end: 2, favored, ..Rules::default() };
+        let choose = |logits: [f32; 4], said: &[u32]| rules.choose(&mut logits.clone(), said, None).0;
+        assert_eq!(choose([5.0, 4.5, 0.0, 0.0], &[]), 0);
+        assert_eq!(choose([5.0, 0.0, 0.0, 1.5], &[1]), 0);
+        assert_eq!(choose([5.0, 0.0, 0.0, 2.5], &[1]), 3);
+        assert_eq!(choose([5.0, 0.0, 0.0, 2.5], &[0]), 0);
+        // A token keeps the probability that the model gives it.
+        let (_, logprob) = rules.choose(&mut [5.0, 5.0, f32::NEG_INFINITY, f32::NEG_INFINITY], &[], None);
+        assert!((logprob - 0.5f32.ln()).abs() < 1e-6);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! From token ids to text.
+//! From token ids to text, and back.
 
 use crate::InferenceError;
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 use tokenizers::Tokenizer;
 
 /// What a token adds to the text.
@@ -37,6 +37,39 @@ impl Vocabulary {
             })
             .collect::<Result<_, InferenceError>>()?;
         Ok(Self { pieces })
+    }
+
+    /// The tokens of words within a text. The file's byte pairs are ranked by their ids, as SentencePiece numbers them; the pair of
+    /// the least id is joined first. Characters without a token are spelled in bytes.
+    pub fn tokens(&self, words: &str) -> Vec<u32> {
+        let mut ids: HashMap<&str, u32> = HashMap::new();
+        let mut bytes = [0; 256];
+        for (id, piece) in (0..).zip(&self.pieces) {
+            match piece {
+                Piece::Text(text) => _ = ids.entry(text).or_insert(id),
+                Piece::Byte(byte) => bytes[usize::from(*byte)] = id,
+                Piece::Nothing => {}
+            }
+        }
+        let words = words.split_whitespace().flat_map(|word| [" ", word]).collect::<String>();
+        // Stretches of the text, each a token or a character on the way to one.
+        let mut ends: Vec<usize> = words.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
+        loop {
+            let start = |i: usize| if i == 0 { 0 } else { ends[i - 1] };
+            let pairs = (1..ends.len()).filter_map(|i| Some((*ids.get(&words[start(i - 1)..ends[i]])?, i)));
+            let Some((_, second)) = pairs.min() else { break };
+            ends.remove(second - 1);
+        }
+        let mut tokens = Vec::with_capacity(ends.len());
+        let mut start = 0;
+        for end in ends {
+            match ids.get(&words[start..end]) {
+                Some(id) => tokens.push(*id),
+                None => tokens.extend(words[start..end].bytes().map(|byte| bytes[usize::from(byte)])),
+            }
+            start = end;
+        }
+        tokens
     }
 
     /// What each token adds: laid end to end, the text, with its leading space. A character that is spelled in bytes
@@ -91,6 +124,16 @@ mod tests {
     #[test]
     fn pieces_keep_their_space() {
         assert_eq!(vocabulary().texts(&[1, 2, 0, 1]), [" call", "er", "", " call"]);
+    }
+
+    #[test]
+    fn words_become_the_pairs_of_the_least_ids() {
+        let texts = ["ab", " a", " ab", "b", "a", " ", "c"].map(|text| Piece::Text(text.to_owned()));
+        let vocabulary = Vocabulary { pieces: texts.into_iter().chain([0xC3, 0xA9].map(Piece::Byte)).collect() };
+        // The pair "ab" goes before " a", and " ab" joins what is left.
+        assert_eq!(vocabulary.tokens("ab"), [2]);
+        assert_eq!(vocabulary.tokens(" ab  acé "), [2, 1, 6, 7, 8]);
+        assert!(vocabulary.tokens(" ").is_empty());
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl Whisper {
             end: marks.end,
             suppressed: description.suppressed.iter().copied().chain(others).collect(),
             not_first: description.not_first.clone(),
+            favored: None,
             timestamps: options.timestamps.then_some(Timestamps { begin: marks.times, first_at_most: FIRST_TIME }),
             no_speech: Some(marks.no_speech),
             forced: false,

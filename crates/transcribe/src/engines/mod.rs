@@ -85,7 +85,7 @@ pub(crate) fn load(
     config: &TranscribeConfig,
 ) -> Result<Box<dyn Engine>, TranscribeError> {
     Ok(match spec.engine {
-        EngineKind::Moonshine => Box::new(MoonshineEngine::load(&spec.folder, device, config.precision)?),
+        EngineKind::Moonshine => Box::new(MoonshineEngine::load(&spec.folder, device, config)?),
         EngineKind::Whisper => Box::new(WhisperEngine::load(&spec.folder, device, config)?),
         EngineKind::WhisperCpp => Box::new(WhisperCppEngine::load(&spec.folder, &spec.languages)?),
     })

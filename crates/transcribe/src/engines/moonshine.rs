@@ -1,7 +1,7 @@
 //! Moonshine, by our own inference core.
 
 use super::{Engine, Recognition, Window};
-use crate::TranscribeError;
+use crate::{TranscribeConfig, TranscribeError};
 use inference::{Device, Moonshine, Precision};
 use std::{borrow::Cow, path::Path};
 
@@ -12,9 +12,11 @@ pub(crate) struct MoonshineEngine {
 }
 
 impl MoonshineEngine {
-    pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, TranscribeError> {
-        let one_by_one = device.is_cpu() && precision == Precision::Int8;
-        Ok(Self { model: Moonshine::load(folder, device, precision)?, one_by_one })
+    pub fn load(folder: &Path, device: &Device, config: &TranscribeConfig) -> Result<Self, TranscribeError> {
+        let one_by_one = device.is_cpu() && config.precision == Precision::Int8;
+        let mut model = Moonshine::load(folder, device, config.precision)?;
+        model.favor(&config.vocabulary);
+        Ok(Self { model, one_by_one })
     }
 }
 
