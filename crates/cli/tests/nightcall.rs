@@ -291,6 +291,25 @@ fn neither_another_run_nor_threads_nor_shards_change_the_tables() {
 }
 
 #[test]
+fn a_stage_of_a_store_made_without_a_list_runs_again_alone() {
+    if !models("a_stage_of_a_store_made_without_a_list_runs_again_alone") {
+        return;
+    }
+    let calls = three_calls();
+    let store = calls.path().join("store");
+    nightcall().arg("run").arg(calls.path()).args(["-q", "--store"]).arg(&store).assert().success();
+    let written = |table: &str| {
+        let files = fs::read_dir(store.join(table)).unwrap().map(|file| file.unwrap().metadata().unwrap());
+        files.map(|file| file.modified().unwrap()).max().unwrap()
+    };
+    let before = ["segments", "summaries"].map(written);
+    nightcall().args(["rerun", "summarize", "-q", "--store"]).arg(&store).assert().success();
+    let after = ["segments", "summaries"].map(written);
+    assert_eq!(before[0], after[0], "recognized again");
+    assert!(before[1] < after[1]);
+}
+
+#[test]
 fn bad_input_costs_its_own_call() {
     if !models("bad_input_costs_its_own_call") {
         return;

@@ -8,11 +8,13 @@ use schema::{Fingerprint, Recording, StageName, Table};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Of what each call was made: hashes by name (`row`, `audio`), kept in the stamp of `calls`.
+/// Of what each call was made: hashes by name (`row`, `audio`, `version`), kept in the stamp of `calls`.
 pub(crate) type Inputs = BTreeMap<String, BTreeMap<String, String>>;
 
 const ROW: &str = "row";
 const AUDIO: &str = "audio";
+/// Of the recording alone.
+const VERSION: &str = "version";
 
 /// A group of calls that are worked on and committed together.
 #[derive(Debug)]
@@ -57,11 +59,19 @@ pub(crate) fn shards(
 }
 
 impl Shard {
-    /// What each call is made from: hashed for this run's recordings, remembered for the absent ones.
-    pub fn inputs(&self, remembered: &Inputs) -> Inputs {
+    /// What each call is made from: hashed for this run's recordings, remembered for the absent ones. Where the recordings were
+    /// read from the store (`stored`), a call whose recording is the same one is made from what it was made from: ingest wrote
+    /// into its row what no list had said, such as the roles of its channels.
+    pub fn inputs(&self, remembered: &Inputs, stored: bool) -> Inputs {
         let mut inputs: Inputs =
             self.absent.iter().filter_map(|call| Some((call.clone(), remembered.get(call)?.clone()))).collect();
         for recording in &self.recordings {
+            let version = hash(&(&recording.source_uri, &recording.source_version));
+            let known = remembered.get(&recording.call_id);
+            if let Some(known) = known.filter(|known| stored && known.get(VERSION) == Some(&version)) {
+                inputs.insert(recording.call_id.clone(), known.clone());
+                continue;
+            }
             let participants = &recording.participants;
             let granted = participants.iter().all(|p| p.consent == "granted");
             let channels: Vec<_> = participants.iter().map(|p| (p.channel, &p.role, p.consent == "denied")).collect();
@@ -69,7 +79,8 @@ impl Shard {
                 (&recording.source_uri, &recording.source_version, &recording.language, &recording.problem),
                 (granted, channels, recording.track, &recording.duplicate_of),
             );
-            let hashes = BTreeMap::from([(ROW.into(), hash(recording)), (AUDIO.into(), hash(&audio))]);
+            let hashes = [(ROW, hash(recording)), (AUDIO, hash(&audio)), (VERSION, version)];
+            let hashes = hashes.into_iter().map(|(name, hash)| (name.to_owned(), hash)).collect();
             inputs.insert(recording.call_id.clone(), hashes);
         }
         inputs
@@ -158,9 +169,21 @@ mod tests {
         assert_eq!(found[0].absent, BTreeSet::from(["a".to_owned()]));
         assert_eq!(names(&found), [vec!["b"], vec!["z"]]);
         let remembered = Inputs::from([("a".to_owned(), BTreeMap::from([(ROW.to_owned(), "1".to_owned())]))]);
-        let inputs = found[0].inputs(&remembered);
+        let inputs = found[0].inputs(&remembered, false);
         assert_eq!(inputs["a"], remembered["a"]);
         assert!(inputs.contains_key("b"));
+    }
+
+    #[test]
+    fn a_call_from_the_store_is_made_from_what_it_was_made_from() {
+        let shard = |r: Recording| Shard { name: "s".into(), recordings: vec![r], absent: BTreeSet::new() };
+        let first = shard(recording("a")).inputs(&Inputs::new(), false);
+        let mut again = recording("a");
+        again.language = Some("en".into());
+        assert_eq!(shard(again.clone()).inputs(&first, true), first);
+        assert_ne!(shard(again.clone()).inputs(&first, false)["a"][AUDIO], first["a"][AUDIO]);
+        again.source_version = Some("2".into());
+        assert_ne!(shard(again).inputs(&first, true)["a"][AUDIO], first["a"][AUDIO], "the recording is another");
     }
 
     #[test]
@@ -168,7 +191,7 @@ mod tests {
         let shard = |crm: &str| {
             let mut r = recording("a");
             r.crm.insert("stage".into(), Some(crm.into()));
-            Shard { name: "s".into(), recordings: vec![r], absent: BTreeSet::new() }.inputs(&Inputs::new())
+            Shard { name: "s".into(), recordings: vec![r], absent: BTreeSet::new() }.inputs(&Inputs::new(), false)
         };
         let (a, b) = (shard("won"), shard("lost"));
         assert_ne!(a["a"][ROW], b["a"][ROW]);

@@ -107,7 +107,7 @@ impl<'a> Runner<'a> {
         let again = options.again.map(|stage| self.graph.from(stage)).unwrap_or_default();
         let mut works = Vec::new();
         for shard in plan::shards(recordings, &self.store.shards()?, options.shard_size) {
-            let work = self.plan(shard, &again)?;
+            let work = self.plan(shard, &again, options.again.is_some())?;
             if !work.wanted.is_empty() {
                 works.push(work);
             }
@@ -118,9 +118,9 @@ impl<'a> Runner<'a> {
         Ok(RunSummary { calls, up_to_date, cancelled })
     }
 
-    fn plan(&self, shard: Shard, again: &BTreeSet<StageName>) -> Result<Work, PipelineError> {
+    fn plan(&self, shard: Shard, again: &BTreeSet<StageName>, stored: bool) -> Result<Work, PipelineError> {
         let calls = self.store.stamp(&Key::new(Table::Calls, &shard.name))?;
-        let inputs = shard.inputs(&calls.map(|stamp| stamp.inputs).unwrap_or_default());
+        let inputs = shard.inputs(&calls.map(|stamp| stamp.inputs).unwrap_or_default(), stored);
         let fingerprints = plan::fingerprints(&self.graph, &inputs);
         let mut wanted = again.clone();
         let mut anew: BTreeSet<Table> = BTreeSet::new();
