@@ -40,10 +40,19 @@ fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::from(3),
         Err(error) => {
-            anstream::eprintln!("{}error:{} {error:#}", term::RED.render(), term::RED.render_reset());
+            anstream::eprintln!("{}error:{} {}", term::RED.render(), term::RED.render_reset(), told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, those that its message does not quote already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        told if told.contains(&cause) => told.to_owned(),
+        told => format!("{told}: {cause}"),
+    })
 }
 
 /// A panic's message may quote a call, so the log names its place alone.
@@ -52,4 +61,16 @@ fn quiet_panics() {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         anstream::eprintln!("nightcall: a bug at {place}; please report it");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = |context: &'static str| anyhow::Error::new(std::io::Error::other("no room")).context(context);
+        assert_eq!(told(&error("cannot write x: no room; make some")), "cannot write x: no room; make some");
+        assert_eq!(told(&error("writing x")), "writing x: no room");
+    }
 }

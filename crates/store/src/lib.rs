@@ -30,6 +30,7 @@
 mod error;
 mod object;
 pub mod objects;
+mod profile;
 mod reader;
 mod stamp;
 

@@ -1,7 +1,7 @@
 //! Objects behind URLs: `s3://`, `az://` and `gs://`, listed, found and read.
 //!
-//! Credentials, endpoints and regions are found where the clouds' own tools find them (the environment, instance and
-//! container roles, application default credentials); `README.md` names the variables. A request that meets a server error,
+//! Credentials, endpoints and regions are found where the clouds' own tools find them (the environment, profile files,
+//! instance and container roles, application default credentials); `README.md` names the variables. A request that meets a server error,
 //! a refused connection or a timeout is sent again, with growing pauses, for up to three minutes; a body that ends early is
 //! asked for from where it ended.
 //!
@@ -97,7 +97,7 @@ fn connect(scheme: &str, bucket: &str) -> Result<Arc<dyn ObjectStore>, object_st
     let plain = |endpoint: Option<String>| endpoint.is_some_and(|url| url.starts_with("http://"));
     Ok(match scheme {
         "s3" | "s3a" => {
-            let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+            let builder = with_profile(AmazonS3Builder::from_env().with_bucket_name(bucket))?;
             let value = |key| builder.get_config_value(&key);
             let plain = plain(value(AmazonS3ConfigKey::S3Endpoint).or_else(|| value(AmazonS3ConfigKey::Endpoint)));
             Arc::new(if plain { builder.with_allow_http(true) } else { builder }.build()?)
@@ -114,6 +114,21 @@ fn connect(scheme: &str, bucket: &str) -> Result<Arc<dyn ObjectStore>, object_st
             Arc::new(if plain { builder.with_client_options(options) } else { builder }.build()?)
         }
     })
+}
+
+/// What the environment does not say, as the profile files have it. A key of the environment is not mixed with a profile's.
+fn with_profile(mut builder: AmazonS3Builder) -> Result<AmazonS3Builder, object_store::Error> {
+    let profile = crate::profile::profile(|variable| std::env::var(variable).ok());
+    let profile = profile.map_err(|message| object_store::Error::Generic { store: "S3", source: message.into() })?;
+    let own_key = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some();
+    for (name, value) in profile {
+        let key: AmazonS3ConfigKey = name.parse()?;
+        let secret = [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::Token];
+        if !(own_key && secret.contains(&key)) && builder.get_config_value(&key).is_none() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    Ok(builder)
 }
 
 /// The runtime, or why there is none.
