@@ -189,7 +189,8 @@ pub struct Eval {
     /// For summary: words of a summary at most; reference: as many as the references have [default: what the pipeline says]
     #[arg(long, value_name = "N|reference")]
     pub words: Option<WordLimit>,
-    /// For follow-ups: the confidence from which a turn counts [default: the pipeline's follow_up_min_score]
+    /// For follow-ups: the confidence from which a turn counts [default: the pipeline's follow_up_min_score, for meetings the
+    /// head's]
     #[arg(long, value_name = "SHARE")]
     pub threshold: Option<f32>,
     /// For summary, follow-ups, keywords and sentiment: write what was said beside what was meant
@@ -212,11 +213,12 @@ pub enum EvalKind {
     Asr,
     /// ROUGE of the summary, the best over the references
     Summary,
-    /// Precision and recall of turns that are part of a follow-up
+    /// Precision and recall of turns that are part of a follow-up; where each talk has more than two speakers, of action items,
+    /// by our head for meetings
     FollowUps,
     /// Keyphrases by exact match after Porter stemming
     Keywords,
-    /// Accuracy, F1 and calibration of each turn's sentiment
+    /// Accuracy, F1 and calibration of each turn's sentiment; without --pipeline by our head, where its encoder is installed
     Sentiment,
     /// What the pipeline found in the fixtures, beside what their scripts say
     Fixtures,

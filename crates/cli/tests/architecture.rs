@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flow", &["schema", "inference"]),
     ("summarize", &["schema", "inference"]),
     ("extract", &["schema", "inference"]),
-    ("sentiment", &["schema"]),
+    ("sentiment", &["schema", "inference"]),
     (
         "pipeline",
         &["schema", "inference", "store", "ingest", "transcribe", "flow", "summarize", "extract", "sentiment"],

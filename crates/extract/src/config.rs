@@ -76,4 +76,10 @@ pub enum ExtractError {
         /// The tracker.
         name: String,
     },
+    /// Our head cannot be used.
+    #[error("the head for follow-ups: {reason}")]
+    Head {
+        /// Why.
+        reason: String,
+    },
 }

@@ -3,6 +3,8 @@
 //! [`Extract`] reads calls and turns and writes `follow_ups` and `keywords`; the pipeline runs it. [`follow_ups`] does
 //! the first half over plain turns and [`keyphrases`] the heart of the second: the evaluation calls these. Both look at a
 //! text through the same plain spelling (`text`), so that "I'll", "ill" and "I will", "fifteenth" and "15th" are one.
+//! [`Likelihood`], a head that we trained over the sentence encoder, tells the action items of meetings, for the evaluation
+//! alone.
 //!
 //! ```
 //! use extract::{Utterance, follow_ups};
@@ -39,6 +41,7 @@ mod follow_up;
 mod grammar;
 mod keyphrases;
 mod keywords;
+mod likelihood;
 mod merge;
 mod numbers;
 mod stage;
@@ -48,5 +51,6 @@ mod word_classes;
 
 pub use config::{ExtractConfig, ExtractError, TrackerConfig};
 pub use keywords::keyphrases;
+pub use likelihood::{Likelihood, TurnScore};
 pub use merge::{Utterance, follow_ups};
 pub use stage::Extract;

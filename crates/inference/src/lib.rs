@@ -18,6 +18,8 @@ mod recognized;
 mod registry;
 mod sentence;
 mod text;
+mod turns;
+mod update;
 mod whisper;
 
 pub use candle_core::Device;
@@ -33,4 +35,5 @@ pub use registry::{
 };
 pub use sentence::{SentenceEncoder, cosine};
 pub use text::whole_characters;
+pub use turns::TurnReader;
 pub use whisper::{Whisper, WhisperOptions, WhisperTimes, WhisperWindow};

@@ -1,7 +1,7 @@
 //! Sentences as vectors: a BERT encoder, mean pooled and normalised, as sentence-transformers runs it.
 
 use crate::bert::{Bert, Config};
-use crate::{InferenceError, Precision};
+use crate::{InferenceError, Precision, update::Update};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
@@ -37,6 +37,16 @@ pub struct SentenceEncoder {
 impl SentenceEncoder {
     /// Reads `config.json`, `model.safetensors` and `tokenizer.json` from a folder.
     pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, InferenceError> {
+        Self::load_updated(folder, device, precision, None)
+    }
+
+    /// The same, with an update of its linear layers.
+    pub(crate) fn load_updated(
+        folder: &Path,
+        device: &Device,
+        precision: Precision,
+        update: Option<&Update>,
+    ) -> Result<Self, InferenceError> {
         let path = folder.join("config.json");
         let config: Config = serde_json::from_slice(&InferenceError::read(&path)?)
             .map_err(|error| InferenceError::bad_file(&path, error))?;
@@ -46,7 +56,10 @@ impl SentenceEncoder {
             || {
                 let path = folder.join("model.safetensors");
                 let bad = |error| InferenceError::bad_file(&path, error);
-                let weights = InferenceError::read(&path)?;
+                let mut weights = InferenceError::read(&path)?;
+                if let Some(update) = update {
+                    update.apply(&mut weights).map_err(|reason| InferenceError::bad_file(&path, reason))?;
+                }
                 let weights = VarBuilder::from_buffered_safetensors(weights, DType::F32, device).map_err(bad)?;
                 Bert::load(&weights, &config, precision).map_err(bad)
             },

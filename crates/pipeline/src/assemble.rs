@@ -1,12 +1,12 @@
 //! Stages from a pipeline file: the one place where configuration, models and stages meet.
 
 use crate::{PipelineError, Spec};
-use extract::Extract;
+use extract::{Extract, Likelihood};
 use flow::Flow;
 use inference::{Device, DeviceChoice, Precision, Registry, SentenceEncoder, open_device};
 use ingest::Ingest;
 use schema::{ModelId, Stage, StageName};
-use sentiment::SentimentStage;
+use sentiment::{Reader, SentimentStage};
 use std::{fmt::Display, sync::Arc};
 use summarize::{Summarize, Summarizer};
 use transcribe::{EngineSpec, Transcribe};
@@ -50,7 +50,7 @@ impl<'a> Assembly<'a> {
                 let (encoder, model) = self.encoder()?;
                 Box::new(Extract::new(spec.extract.clone(), encoder, model).map_err(setup)?)
             }
-            StageName::Sentiment => Box::new(SentimentStage::new(spec.sentiment.clone()).map_err(setup)?),
+            StageName::Sentiment => Box::new(self.sentiment()?),
         })
     }
 
@@ -58,6 +58,23 @@ impl<'a> Assembly<'a> {
     pub(crate) fn summarizer(&mut self) -> Result<Summarizer, PipelineError> {
         let (encoder, _) = self.encoder()?;
         Ok(Summarizer::new(self.spec.summarize.clone(), encoder))
+    }
+
+    fn sentiment(&self) -> Result<SentimentStage, PipelineError> {
+        let config = self.spec.sentiment.clone();
+        if config.lexicon_share >= 1.0 {
+            return SentimentStage::new(config).map_err(setup);
+        }
+        let found = self.registry.find(&self.spec.sentence_encoder).map_err(setup)?;
+        let reader = Reader::load(&config, &found.folder, &self.device, Precision::Int8).map_err(setup)?;
+        let model = ModelId { name: found.manifest.name.clone(), sha256: found.sha256.clone() };
+        SentimentStage::with_head(config, reader, model).map_err(setup)
+    }
+
+    /// What tells the action items of a meeting.
+    pub(crate) fn likelihood(&self) -> Result<Likelihood, PipelineError> {
+        let found = self.registry.find(&self.spec.sentence_encoder).map_err(setup)?;
+        Likelihood::load(&found.folder, &self.device, Precision::Int8).map_err(setup)
     }
 
     /// The recognizer.

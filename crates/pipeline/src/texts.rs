@@ -66,3 +66,16 @@ pub fn summarize(
     }
     Ok(texts)
 }
+
+/// How likely each turn of meetings would be noted as an action item (0..1), and the probability from which it counts as one.
+///
+/// # Errors
+/// A model that is not installed or cannot be run.
+pub fn action_items(assembly: &Assembly<'_>, talks: &[Talk]) -> Result<(Vec<Vec<f32>>, f32), PipelineError> {
+    let likelihood = assembly.likelihood()?;
+    let texts: Vec<Vec<&str>> =
+        talks.iter().map(|(_, turns)| turns.iter().map(|turn| turn.text.as_str()).collect()).collect();
+    let scores = likelihood.scores(&texts).map_err(|e| StageError::Model(e.to_string()))?;
+    let items = scores.into_iter().map(|talk| talk.into_iter().map(|turn| turn.action_item).collect()).collect();
+    Ok((items, likelihood.threshold()))
+}

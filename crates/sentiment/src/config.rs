@@ -14,22 +14,27 @@ pub struct SentimentConfig {
     pub negative_to: f32,
     /// Whether the lexicon for telephone calls is laid over VADER's.
     pub call_lexicon: bool,
+    /// What the lexicons count beside our head over the sentence encoder ([`crate::Reader`]): from 0, the head alone, to 1, the
+    /// lexicons alone, which need no model and no time. `models/heads/sentiment.md` has the figures of both, and of 0.45.
+    pub lexicon_share: f32,
     /// Valences of words and phrases, -4 (worst) to 4 (best), laid over both lexicons; 0 makes a word neutral.
     pub words: BTreeMap<String, f32>,
 }
 
 impl Default for SentimentConfig {
     fn default() -> Self {
-        Self { positive_from: 0.3, negative_to: -0.05, call_lexicon: true, words: BTreeMap::new() }
+        Self { positive_from: 0.3, negative_to: -0.05, call_lexicon: true, lexicon_share: 1.0, words: BTreeMap::new() }
     }
 }
 
 impl SentimentConfig {
     /// Checks the ranges.
     pub fn validate(&self) -> Result<(), SentimentError> {
-        for (key, value, low, high) in
-            [("positive_from", self.positive_from, 0.0, 1.0), ("negative_to", self.negative_to, -1.0, 0.0)]
-        {
+        for (key, value, low, high) in [
+            ("positive_from", self.positive_from, 0.0, 1.0),
+            ("negative_to", self.negative_to, -1.0, 0.0),
+            ("lexicon_share", self.lexicon_share, 0.0, 1.0),
+        ] {
             if !(low..=high).contains(&value) {
                 return Err(SentimentError::Threshold { key, value, low, high });
             }
@@ -68,6 +73,12 @@ pub enum SentimentError {
         word: String,
         /// Its value.
         value: f32,
+    },
+    /// Our head cannot be used.
+    #[error("the head for sentiment: {reason}")]
+    Head {
+        /// Why.
+        reason: String,
     },
     /// A phrase without words.
     #[error("sentiment.words has an empty phrase; remove it or write the words")]

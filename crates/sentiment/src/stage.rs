@@ -1,6 +1,6 @@
 //! The stage: turns in, sentiments and trends out.
 
-use crate::{ScoredTurn, Scorer, SentimentConfig, SentimentError, trends};
+use crate::{Label, Reader, Score, ScoredTurn, Scorer, SentimentConfig, SentimentError, trends};
 use rayon::prelude::*;
 use schema::{
     Call, Fingerprint, Item, ModelId, Sentiment, Sink, Stage, StageError, StageName, Table, Tables, Turn, guard,
@@ -10,17 +10,35 @@ use schema::{
 const VERSION: u32 = 1;
 
 /// Scores the turns of a shard's calls.
-#[derive(Debug)]
 pub struct SentimentStage {
     config: SentimentConfig,
     scorer: Scorer,
+    /// The head, and the encoder below it.
+    head: Option<(Reader, ModelId)>,
 }
 
 impl SentimentStage {
     /// Builds the lexicon of this configuration.
     pub fn new(config: SentimentConfig) -> Result<Self, SentimentError> {
         let scorer = Scorer::new(&config)?;
-        Ok(Self { config, scorer })
+        Ok(Self { config, scorer, head: None })
+    }
+
+    /// Scores by a head over the encoder `model`.
+    pub fn with_head(config: SentimentConfig, reader: Reader, model: ModelId) -> Result<Self, SentimentError> {
+        Ok(Self { head: Some((reader, model)), ..Self::new(config)? })
+    }
+
+    fn scores(&self, texts: &[&str]) -> Result<Vec<(Score, Label)>, StageError> {
+        let Some((reader, _)) = &self.head else {
+            let score = |text: &&str| {
+                let score = self.scorer.score(text);
+                (score, self.scorer.label_of(&score))
+            };
+            return Ok(texts.par_iter().map(score).collect());
+        };
+        let scores = reader.scores(texts).map_err(|error| StageError::Model(error.to_string()))?;
+        Ok(scores.into_iter().map(|score| (score, Reader::label_of(&score))).collect())
     }
 }
 
@@ -38,7 +56,11 @@ impl Stage for SentimentStage {
     }
 
     fn models(&self) -> Vec<ModelId> {
-        Vec::new()
+        let head = |(reader, encoder): &(Reader, ModelId)| {
+            let head = ModelId { name: "head-sentiment".to_owned(), sha256: reader.sha256().to_owned() };
+            vec![encoder.clone(), head]
+        };
+        self.head.as_ref().map(head).unwrap_or_default()
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -49,15 +71,22 @@ impl Stage for SentimentStage {
         let tables = Tables::collect(input);
         let calls = tables.by_call::<Call>()?;
         let turns: Vec<(String, Vec<Turn>)> = tables.by_call::<Turn>()?.into_iter().collect();
-        let scorer = &self.scorer;
-        let results: Vec<_> = turns
+        let texts: Vec<&str> = turns.iter().flat_map(|(_, turns)| turns).map(|turn| turn.text.as_str()).collect();
+        let mut scores = self.scores(&texts)?.into_iter();
+        let scored: Vec<(&String, Vec<(ScoredTurn<'_>, Label)>)> = turns
+            .iter()
+            .map(|(call_id, turns)| {
+                let scores = turns.iter().zip(scores.by_ref());
+                (call_id, scores.map(|(turn, (score, label))| (ScoredTurn { turn, score }, label)).collect())
+            })
+            .collect();
+        let results: Vec<_> = scored
             .par_iter()
             .map(|(call_id, turns)| {
-                let duration_ms = calls.get(call_id).and_then(|rows| rows.first()).and_then(|call| call.duration_ms);
+                let duration_ms = calls.get(*call_id).and_then(|rows| rows.first()).and_then(|call| call.duration_ms);
                 guard(call_id, || {
-                    let scored: Vec<ScoredTurn<'_>> =
-                        turns.iter().map(|turn| ScoredTurn { turn, score: scorer.score(&turn.text) }).collect();
-                    let rows: Vec<Sentiment> = scored.iter().map(|scored| row(scorer, scored)).collect();
+                    let rows: Vec<Sentiment> = turns.iter().map(|(scored, label)| row(scored, *label)).collect();
+                    let scored: Vec<ScoredTurn<'_>> = turns.iter().map(|(scored, _)| *scored).collect();
                     Ok((rows, trends(call_id, &scored, duration_ms)))
                 })
             })
@@ -75,12 +104,12 @@ impl Stage for SentimentStage {
     }
 }
 
-fn row(scorer: &Scorer, scored: &ScoredTurn<'_>) -> Sentiment {
+fn row(scored: &ScoredTurn<'_>, label: Label) -> Sentiment {
     Sentiment {
         call_id: scored.turn.call_id.clone(),
         turn_index: scored.turn.turn_index,
         role: scored.turn.role.clone(),
-        label: scorer.label_of(&scored.score).as_str().to_owned(),
+        label: label.as_str().to_owned(),
         negative: scored.score.negative,
         neutral: scored.score.neutral,
         positive: scored.score.positive,

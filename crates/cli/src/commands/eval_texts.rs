@@ -13,7 +13,7 @@ use eval::{
 use pipeline::{Assembly, Spec, Talk, rows_of};
 use schema::{FollowUp, Keyword, Sentiment, StageName};
 use serde::Serialize;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 pub fn summary(args: &Eval, common: &Common) -> Result<Outcome> {
     let items: Vec<SummaryItem> = read_lines(&args.data)?;
@@ -58,12 +58,26 @@ pub fn follow_ups(args: &Eval, common: &Common) -> Result<Outcome> {
     if let Some(chosen) = args.threshold {
         threshold = chosen;
     }
+    let meetings = items.iter().all(|item| {
+        let roles: BTreeSet<Option<&str>> = item.turns.iter().map(|turn| turn.role.as_deref()).collect();
+        roles.len() > 2
+    });
     let said = said(
         args,
         items.len(),
         |i| items[i].turns.len(),
         || {
             let talks = talks(items.iter().map(|item| lines(&item.turns, |t| (t.role.as_deref(), &t.text))));
+            if meetings {
+                let (scores, from) = with_pipeline(args, common, |_| (), |a| Ok(pipeline::action_items(a, &talks)?))?;
+                threshold = args.threshold.unwrap_or(from);
+                let said = items.iter().zip(scores).map(|(item, scores)| SaidFollowUps {
+                    id: item.id.clone(),
+                    labels: item.turns.iter().map(|t| t.label).collect(),
+                    scores,
+                });
+                return Ok(said.collect());
+            }
             let set = |spec: &mut Spec| spec.extract.follow_up_min_score = threshold;
             let rows = with_pipeline(args, common, set, |a| Ok(rows_of::<FollowUp>(a, StageName::Extract, &talks)?))?;
             Ok(items
@@ -142,8 +156,15 @@ pub fn sentiment(args: &Eval, common: &Common) -> Result<Outcome> {
         |i| items[i].turns.len(),
         || {
             let talks = talks(items.iter().map(|item| lines(&item.turns, |t| (t.role.as_deref(), &t.text))));
+            let head =
+                args.how.pipeline.is_none() && registry(common)?.find(&Spec::load(None)?.sentence_encoder).is_ok();
+            let set = |spec: &mut Spec| {
+                if head {
+                    spec.sentiment.lexicon_share = 0.0;
+                }
+            };
             let rows =
-                with_pipeline(args, common, |_| (), |a| Ok(rows_of::<Sentiment>(a, StageName::Sentiment, &talks)?))?;
+                with_pipeline(args, common, set, |a| Ok(rows_of::<Sentiment>(a, StageName::Sentiment, &talks)?))?;
             Ok(items
                 .iter()
                 .zip(&talks)

@@ -12,6 +12,7 @@ use schema::{
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
+mod head;
 mod sets;
 
 pub(crate) fn folder(relative: &str) -> PathBuf {

@@ -150,7 +150,7 @@ fn each_block(file: &mut File, mut take: impl FnMut(&[u8]) -> std::io::Result<()
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");

@@ -17,6 +17,7 @@ pub use error::{Attempt, RegistryError};
 pub use manifest::{Conversion, Engine, Manifest, ModelFile, Script, Source, Task};
 pub use pull::PullProgress;
 
+pub(crate) use files::hex;
 use files::{Record, differs, digest, problem};
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -1,0 +1,145 @@
+//! How likely a turn holds a follow-up, by our head over the sentence encoder; and in a meeting, how likely it is an action
+//! item, by the talk around the turn too.
+
+use crate::ExtractError;
+use inference::{Device, InferenceError, Precision, TurnReader};
+use std::path::Path;
+
+/// Trained by `scripts/train-heads`; `models/heads/follow-ups.md` says on what, and how good it is.
+const HEAD: &[u8] = include_bytes!("../../../models/heads/follow-ups.safetensors");
+const NAME: &str = "models/heads/follow-ups.safetensors";
+
+/// None, commitment, request, meeting.
+const LABELS: usize = 4;
+/// What the talk around a turn is told by.
+const AROUND: usize = 7;
+/// Turns to each side among which the likeliest counts.
+const NEAR: usize = 5;
+/// Turns to each side over which the mean is taken.
+const WIDE: usize = 10;
+/// What is added before a logarithm, as in training.
+const LEAST: f64 = 1e-3;
+
+/// Tells which turns hold follow-ups. `Send + Sync`.
+pub struct Likelihood {
+    head: TurnReader,
+    weights: Vec<f64>,
+    bias: f64,
+    threshold: f32,
+}
+
+/// What is known of one turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TurnScore {
+    /// The probability (0..1) that it holds a follow-up.
+    pub follow_up: f32,
+    /// The probability (0..1) that it would be noted as an action item where the talk is a meeting: by the turn, and by what is
+    /// around it, since action items stand together and near the end.
+    pub action_item: f32,
+}
+
+impl Likelihood {
+    /// Over the encoder all-MiniLM-L6-v2 in this folder.
+    ///
+    /// # Errors
+    /// A folder that does not hold that encoder.
+    pub fn load(folder: &Path, device: &Device, precision: Precision) -> Result<Self, ExtractError> {
+        let bad = |reason: String| ExtractError::Head { reason };
+        let head = TurnReader::load(NAME, HEAD, folder, device, precision).map_err(|error| bad(error.to_string()))?;
+        if head.labels() != LABELS + 1 {
+            return Err(bad(format!("{NAME} has {} labels; {} are known", head.labels(), LABELS + 1)));
+        }
+        let numbers = |key: &str, count: usize| {
+            let found = head.numbers(key).filter(|numbers| numbers.len() == count);
+            found.ok_or_else(|| bad(format!("{NAME}: {key} is not there, or not {count} numbers")))
+        };
+        let weights = numbers("context.weight", AROUND)?.iter().copied().map(f64::from).collect();
+        let (bias, threshold) = (f64::from(numbers("context.bias", 1)?[0]), numbers("threshold", 1)?[0]);
+        Ok(Self { head, weights, bias, threshold })
+    }
+
+    /// The SHA-256 of the head.
+    pub fn sha256(&self) -> &str {
+        self.head.sha256()
+    }
+
+    /// The probability from which a turn of a meeting counts as an action item: chosen on AMI's training meetings.
+    pub fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// A score for each turn of each talk. All turns are embedded together.
+    ///
+    /// # Errors
+    /// What the encoder cannot compute.
+    pub fn scores(&self, talks: &[Vec<&str>]) -> Result<Vec<Vec<TurnScore>>, InferenceError> {
+        let mut logits = self.logits(&talks.concat())?.into_iter();
+        let scores = talks.iter().map(|talk| {
+            let logits: Vec<Vec<f32>> = logits.by_ref().take(talk.len()).collect();
+            let items: Vec<f64> = logits.iter().map(|turn| logistic(f64::from(turn[LABELS]))).collect();
+            let score = |(at, turn): (usize, &Vec<f32>)| {
+                let odds = around(&items, at).iter().zip(&self.weights).map(|(x, weight)| x * weight).sum::<f64>();
+                TurnScore {
+                    follow_up: 1.0 - TurnReader::probabilities(&turn[..LABELS])[0],
+                    action_item: logistic(odds + self.bias) as f32,
+                }
+            };
+            logits.iter().enumerate().map(score).collect()
+        });
+        Ok(scores.collect())
+    }
+
+    /// The head's logits of turns: none, commitment, request and meeting, which exclude each other, and action item.
+    ///
+    /// # Errors
+    /// What the encoder cannot compute.
+    pub fn logits(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        self.head.logits(texts, |_| Vec::new())
+    }
+}
+
+fn logistic(odds: f64) -> f64 {
+    1.0 / (1.0 + (-odds).exp())
+}
+
+/// The turn's log odds; logarithms of the highest probability among the turns before, of that among those after, and of the mean
+/// around it; where in the talk it is; whether near its end and its beginning. `context` in `scripts/heads/follow_ups.py`.
+fn around(items: &[f64], at: usize) -> [f64; AROUND] {
+    let sure = |p: &f64| p.clamp(1e-5, 1.0 - 1e-5);
+    let span = |from: usize, to: usize| items[from..to.min(items.len())].iter().map(sure);
+    let most = |from, to| (span(from, to).fold(0.0, f64::max) + LEAST).ln();
+    let (own, count) = (sure(&items[at]), items.len() as f64);
+    let mean = span(at.saturating_sub(WIDE), at + WIDE + 1).sum::<f64>() / (2 * WIDE + 1) as f64;
+    let place = (at as f64 + 0.5) / count;
+    [
+        (own / (1.0 - own)).ln(),
+        most(at.saturating_sub(NEAR), at),
+        most(at + 1, at + 1 + NEAR),
+        (mean + LEAST).ln(),
+        place,
+        f64::from(place > 0.9),
+        f64::from(place < 0.1),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_around_a_turn_is_that_of_training() {
+        // By `context([0.1, 0.8, 0.3], [3])`.
+        let items = [0.1, 0.8, 0.3];
+        let expected = [
+            [-2.197_224_6, -6.907_755_3, -0.221_894_3, -2.844_852_2, 0.166_666_7, 0.0, 0.0],
+            [1.386_294_4, -2.292_634_8, -1.200_645_0, -2.844_852_2, 0.5, 0.0, 0.0],
+            [-0.847_297_9, -0.221_894_3, -6.907_755_3, -2.844_852_2, 0.833_333_3, 0.0, 0.0],
+        ];
+        for (at, expected) in expected.iter().enumerate() {
+            for (ours, theirs) in around(&items, at).iter().zip(expected) {
+                assert!((ours - theirs).abs() < 1e-5, "turn {at}: {ours} here, {theirs} there");
+            }
+        }
+        assert_eq!(around(&[0.5], 0)[1..3], [LEAST.ln(), LEAST.ln()]);
+    }
+}
