@@ -3,7 +3,7 @@
 use crate::{PipelineError, Spec};
 use extract::{Extract, Likelihood};
 use flow::Flow;
-use inference::{Device, DeviceChoice, Precision, Registry, SentenceEncoder, open_device};
+use inference::{Device, DeviceChoice, LanguageModel, Precision, Registry, SentenceEncoder, Task, open_device};
 use ingest::Ingest;
 use schema::{ModelId, Stage, StageName};
 use sentiment::{Reader, SentimentStage};
@@ -29,6 +29,9 @@ impl<'a> Assembly<'a> {
     /// All stages, in order. A model that is missing is named, with the command that brings it, before any is loaded.
     pub fn stages(&mut self) -> Result<Vec<Box<dyn Stage>>, PipelineError> {
         self.registry.find(&self.spec.sentence_encoder).map_err(setup)?;
+        if let Some(model) = &self.spec.summarize.model {
+            self.registry.find(model).map_err(setup)?;
+        }
         StageName::ALL.into_iter().map(|name| self.stage(name)).collect()
     }
 
@@ -44,7 +47,14 @@ impl<'a> Assembly<'a> {
             }
             StageName::Summarize => {
                 let (encoder, model) = self.encoder()?;
-                Box::new(Summarize::new(spec.summarize.clone(), encoder, model))
+                let stage = Summarize::new(spec.summarize.clone(), encoder, model);
+                Box::new(match &spec.summarize.model {
+                    None => stage,
+                    Some(name) => {
+                        let (writer, model) = self.writer(name)?;
+                        stage.with_model(writer, model)
+                    }
+                })
             }
             StageName::Extract => {
                 let (encoder, model) = self.encoder()?;
@@ -75,6 +85,18 @@ impl<'a> Assembly<'a> {
     pub(crate) fn likelihood(&self) -> Result<Likelihood, PipelineError> {
         let found = self.registry.find(&self.spec.sentence_encoder).map_err(setup)?;
         Likelihood::load(&found.folder, &self.device, Precision::Int8).map_err(setup)
+    }
+
+    /// The language model of the summaries.
+    fn writer(&self, name: &str) -> Result<(Arc<LanguageModel>, ModelId), PipelineError> {
+        let found = self.registry.find(name).map_err(setup)?;
+        if found.manifest.task != Task::Generation {
+            return Err(PipelineError::Setup(format!(
+                "[summarize] model = \"{name}\" writes no text; name a model of the task generation (`nightcall models list`)"
+            )));
+        }
+        let writer = LanguageModel::load(&found.folder, &self.device).map_err(setup)?;
+        Ok((Arc::new(writer), ModelId { name: found.manifest.name.clone(), sha256: found.sha256.clone() }))
     }
 
     /// The recognizer.

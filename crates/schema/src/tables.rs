@@ -234,8 +234,8 @@ impl Table {
                 col("text", DataType::Utf8, "the point, said with the speaker's role"),
                 opt("speaker", DataType::Utf8, "who said it"),
                 opt("role", DataType::Utf8, "agent or customer"),
-                col("score", DataType::Float32, "how much of the call it covers"),
-                col("method", DataType::Utf8, "extractive or abstractive"),
+                col("score", DataType::Float32, "how much of the call it covers; abstractive: how much of it the evidence holds"),
+                col("method", DataType::Utf8, "extractive (said so) or abstractive (a language model's words)"),
                 col("evidence", evidence(), "the words it came from"),
             ],
             Self::FollowUps => vec![

@@ -9,7 +9,7 @@
 //!                       └─► vectors ─► choice (coverage, spread, kinds, budget) ─► compression ─► points
 //! ```
 //!
-//! Nothing is worded anew: a point is a sentence (or two of a turn that follow each other, or a question and its answer)
+//! Nothing is worded anew, unless `[summarize] model` names a language model (`abstractive.rs`): a point is a sentence (or two of a turn that follow each other, or a question and its answer)
 //! without hesitations and lead-ins, and the ranges of characters of its [`Part`]s are where it was said.
 //!
 //! ```
@@ -21,6 +21,7 @@
 //! assert_eq!(point.said(&lines), "Customer: The invoice is wrong.");
 //! ```
 
+mod abstractive;
 mod compress;
 mod config;
 mod cues;
@@ -30,6 +31,7 @@ mod select;
 mod sentences;
 mod stage;
 mod summarizer;
+mod support;
 
 pub use config::SummarizeConfig;
 pub use select::PointKind;

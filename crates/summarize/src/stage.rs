@@ -1,7 +1,10 @@
 //! The stage: the calls of a shard, summarised together.
 
-use crate::{Dialogue, Line, Point, SummarizeConfig, Summarizer};
-use inference::SentenceEncoder;
+use crate::{
+    Dialogue, Line, Part, Point, SummarizeConfig, Summarizer,
+    abstractive::{self, Writes, Written},
+};
+use inference::{LanguageModel, SentenceEncoder};
 use schema::{
     Call, Evidence, Fingerprint, Item, ModelId, Sink, Stage, StageError, StageName, Summary, Table, Tables, Topic, Turn,
 };
@@ -10,17 +13,37 @@ use std::sync::Arc;
 /// Raised when the same input gives another output.
 const VERSION: u32 = 2;
 
+/// What `summaries.method` says.
+const EXTRACTIVE: &str = "extractive";
+const ABSTRACTIVE: &str = "abstractive";
+
 /// The stage `summarize`: turns and topics in; points discussed out.
 pub struct Summarize {
     config: SummarizeConfig,
     summarizer: Summarizer,
     model: ModelId,
+    writer: Option<(Arc<dyn Writes>, ModelId)>,
 }
 
 impl Summarize {
     /// A stage that embeds sentences with `encoder`, whose weights `model` names.
     pub fn new(config: SummarizeConfig, encoder: Arc<SentenceEncoder>, model: ModelId) -> Self {
-        Self { summarizer: Summarizer::new(config.clone(), encoder), config, model }
+        Self { summarizer: Summarizer::new(config.clone(), encoder), config, model, writer: None }
+    }
+
+    /// The same, with points in the words of a language model, whose weights `model` names, where it gives any that the
+    /// turns support. `summaries.method` says of each row which one it is: `abstractive` or `extractive`.
+    #[must_use]
+    pub fn with_model(self, writer: Arc<LanguageModel>, model: ModelId) -> Self {
+        Self { writer: Some((writer, model)), ..self }
+    }
+
+    /// The points of the calls that the model gave any for. A model that fails costs its wording and no summary.
+    fn written(&self, dialogues: &[Dialogue]) -> Vec<Vec<Written>> {
+        let none = || vec![Vec::new(); dialogues.len()];
+        self.writer.as_ref().map_or_else(none, |(writer, _)| {
+            abstractive::write(&**writer, &self.config, dialogues).unwrap_or_else(|_| none())
+        })
     }
 }
 
@@ -38,7 +61,8 @@ impl Stage for Summarize {
     }
 
     fn models(&self) -> Vec<ModelId> {
-        vec![self.model.clone()]
+        let writer = self.writer.iter().map(|(_, model)| model.clone());
+        std::iter::once(self.model.clone()).chain(writer).collect()
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -54,10 +78,25 @@ impl Stage for Summarize {
             tables.by_call::<Turn>()?.into_iter().filter(|(id, _)| ready(id)).collect();
         let dialogues: Vec<Dialogue> =
             turns.iter().map(|(id, turns)| dialogue(turns, &topics.remove(id).unwrap_or_default())).collect();
-        let points = self.summarizer.summarize(&dialogues).map_err(|e| StageError::Model(e.to_string()))?;
-        for (((call_id, turns), dialogue), points) in turns.iter().zip(&dialogues).zip(&points) {
-            let row = |(i, p): (usize, &Point)| row(call_id, i, p, &p.said(&dialogue.lines), turns);
-            let rows: Vec<Summary> = points.iter().enumerate().map(row).collect();
+        let written = self.written(&dialogues);
+        let rest: Vec<Dialogue> = dialogues
+            .iter()
+            .zip(&written)
+            .filter(|(_, w)| w.is_empty())
+            .map(|(dialogue, _)| dialogue.clone())
+            .collect();
+        let points = self.summarizer.summarize(&rest).map_err(|e| StageError::Model(e.to_string()))?;
+        let mut points = rest.iter().zip(points);
+        for ((call_id, turns), written) in turns.iter().zip(&written) {
+            let rows: Vec<Summary> = if written.is_empty() {
+                let said = |(dialogue, points): (&Dialogue, Vec<Point>)| {
+                    let row = |(i, p): (usize, &Point)| row(call_id, i, &RowOf::said(p, &dialogue.lines), turns);
+                    points.iter().enumerate().map(row).collect()
+                };
+                points.next().map(said).unwrap_or_default()
+            } else {
+                written.iter().enumerate().map(|(i, w)| row(call_id, i, &RowOf::written(w), turns)).collect()
+            };
             out.rows(&rows)?;
         }
         Ok(())
@@ -78,17 +117,40 @@ fn dialogue(turns: &[Turn], topics: &[Topic]) -> Dialogue {
     }
 }
 
-fn row(call_id: &str, index: usize, point: &Point, text: &str, turns: &[Turn]) -> Summary {
-    let turn = &turns[point.turn()];
+/// What a row says, whoever worded it.
+struct RowOf<'a> {
+    kind: &'static str,
+    text: String,
+    /// Whose point it is: the turn that the row names the speaker of.
+    turn: usize,
+    score: f32,
+    method: &'static str,
+    parts: &'a [Part],
+}
+
+impl<'a> RowOf<'a> {
+    fn said(point: &'a Point, lines: &[Line]) -> Self {
+        let (kind, text, turn) = (point.kind.as_str(), point.said(lines), point.turn());
+        Self { kind, text, turn, score: point.score, method: EXTRACTIVE, parts: &point.parts }
+    }
+
+    fn written(point: &'a Written) -> Self {
+        let (kind, text, turn) = (point.kind.as_str(), point.text.clone(), point.parts[0].turn);
+        Self { kind, text, turn, score: point.score, method: ABSTRACTIVE, parts: &point.parts }
+    }
+}
+
+fn row(call_id: &str, index: usize, point: &RowOf<'_>, turns: &[Turn]) -> Summary {
+    let turn = &turns[point.turn];
     Summary {
         call_id: call_id.to_owned(),
         point_index: index as i32,
-        kind: point.kind.as_str().to_owned(),
-        text: text.to_owned(),
+        kind: point.kind.to_owned(),
+        text: point.text.clone(),
         speaker: Some(turn.speaker.clone()),
         role: turn.role.clone(),
         score: point.score,
-        method: "extractive".to_owned(),
+        method: point.method.to_owned(),
         evidence: point
             .parts
             .iter()

@@ -198,9 +198,7 @@ impl Summarizer {
                 part: part(&sentences[i]),
             })
             .collect();
-        let by_share =
-            ((all_words as f32 * self.config.share) as usize).max(self.config.min_words).min(self.config.max_words);
-        let budget = dialogue.max_words.unwrap_or(by_share);
+        let budget = dialogue.max_words.unwrap_or_else(|| self.config.words(all_words));
         let kept = dialogue.max_words.map(|words| kept(&dialogue.lines, words)).unwrap_or_default();
         let numbers: BTreeMap<&str, usize> = kept.keys().map(String::as_str).zip(0..).collect();
         let mut speakers: Vec<&str> = Vec::new();

@@ -9,6 +9,8 @@ use std::path::{Component, Path};
 const BUILT_IN: &[(&str, &str)] = &[
     ("models/all-minilm-l6-v2.toml", include_str!("../../../../models/all-minilm-l6-v2.toml")),
     ("models/moonshine-tiny-en.toml", include_str!("../../../../models/moonshine-tiny-en.toml")),
+    ("models/qwen3-0-6b.toml", include_str!("../../../../models/qwen3-0-6b.toml")),
+    ("models/qwen3-1-7b.toml", include_str!("../../../../models/qwen3-1-7b.toml")),
     ("models/whisper-base.toml", include_str!("../../../../models/whisper-base.toml")),
     ("models/whisper-base-candle.toml", include_str!("../../../../models/whisper-base-candle.toml")),
     ("models/whisper-base-en.toml", include_str!("../../../../models/whisper-base-en.toml")),
@@ -57,6 +59,8 @@ pub enum Task {
     Recognition,
     /// Sentences to vectors.
     Embedding,
+    /// A prompt to a text: one .gguf file, and tokenizer.json where the model's tokenizer is not one of bytes.
+    Generation,
 }
 
 /// The code that runs a recognizer.
@@ -229,6 +233,7 @@ impl fmt::Display for Task {
         f.pad(match self {
             Self::Recognition => "recognition",
             Self::Embedding => "embedding",
+            Self::Generation => "generation",
         })
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test stops at the first thing that fails, helpers too
 
+mod llm;
 mod registry;
 mod sentence;
 

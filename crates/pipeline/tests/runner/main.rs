@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod consent;
+mod summaries;
 
 use pipeline::{Event, Progress, Quiet, RunOptions, Runner, run_as_filter};
 use schema::{
