@@ -63,7 +63,7 @@ impl Likelihood {
         self.head.sha256()
     }
 
-    /// The probability from which a turn of a meeting counts as an action item: chosen on AMI's training meetings.
+    /// The probability from which a turn of a meeting counts as an action item: chosen on AMI's development meetings.
     pub fn threshold(&self) -> f32 {
         self.threshold
     }

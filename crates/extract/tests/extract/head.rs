@@ -67,7 +67,7 @@ fn follow_ups_of_meetings() {
     let hits = said.intersection(&meant).count() as f64;
     let f1 = 2.0 * hits / (said.len() + meant.len()) as f64;
     eprintln!("ami-dev: {hits} of {} right, {} meant, F1 {f1:.3}", said.len(), meant.len());
-    assert!(f1 > 0.25, "{f1}");
+    assert!(f1 > 0.35, "{f1}");
 }
 
 fn places<T>(talks: &[Vec<T>], holds: impl Fn(&T) -> bool) -> BTreeSet<(usize, usize)> {
