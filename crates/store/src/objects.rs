@@ -116,15 +116,13 @@ fn connect(scheme: &str, bucket: &str) -> Result<Arc<dyn ObjectStore>, object_st
     })
 }
 
-/// What the environment does not say, as the profile files have it. A key of the environment is not mixed with a profile's.
+/// What the environment does not say, as the profile files have it.
 fn with_profile(mut builder: AmazonS3Builder) -> Result<AmazonS3Builder, object_store::Error> {
     let profile = crate::profile::profile(|variable| std::env::var(variable).ok());
     let profile = profile.map_err(|message| object_store::Error::Generic { store: "S3", source: message.into() })?;
-    let own_key = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some();
     for (name, value) in profile {
         let key: AmazonS3ConfigKey = name.parse()?;
-        let secret = [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::Token];
-        if !(own_key && secret.contains(&key)) && builder.get_config_value(&key).is_none() {
+        if builder.get_config_value(&key).is_none() {
             builder = builder.with_config(key, value);
         }
     }

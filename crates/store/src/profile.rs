@@ -12,15 +12,19 @@ use std::{
 type Section = HashMap<String, Option<String>>;
 
 /// What a profile may say, in the words of its files.
-const KEYS: [&str; 5] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "region", "endpoint_url"];
+const KEYS: [&str; 5] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", OTHERS[0], OTHERS[1]];
+/// What of it is no credential.
+const OTHERS: [&str; 2] = ["region", "endpoint_url"];
 /// Ways to credentials that only Amazon's own tools go.
 const OTHER_WAYS: [&str; 5] = ["role_arn", "sso_session", "sso_start_url", "credential_process", "login_session"];
 
 /// Values of the profile that `AWS_PROFILE` names, else of `default`, by the keys of the files; `credentials` counts before
-/// `config`. `var` gives variables of the environment.
+/// `config`. Credentials are left out where the environment has some. `var` gives variables of the environment.
 pub(crate) fn profile(var: impl Fn(&str) -> Option<String>) -> Result<Vec<(&'static str, String)>, String> {
     let named = var("AWS_PROFILE").or_else(|| var("AWS_DEFAULT_PROFILE"));
     let name = named.as_deref().unwrap_or("default");
+    // Both count before the files; of what goes together, the files give all or nothing.
+    let own = var("AWS_ACCESS_KEY_ID").is_some() || var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some();
     let home = var("HOME").or_else(|| var("USERPROFILE")).map(PathBuf::from);
     let file = |variable, file| {
         let path = var(variable).map(PathBuf::from).or_else(|| Some(home.as_ref()?.join(".aws").join(file)));
@@ -38,16 +42,18 @@ pub(crate) fn profile(var: impl Fn(&str) -> Option<String>) -> Result<Vec<(&'sta
     .flatten()
     .collect();
     if let (true, Some(name)) = (sections.is_empty(), &named) {
-        return Err(format!("there is no profile {name} in ~/.aws/credentials or ~/.aws/config; AWS_PROFILE names it"));
+        return Err(format!(
+            "there is no profile {name} in ~/.aws/credentials or ~/.aws/config; AWS_PROFILE or AWS_DEFAULT_PROFILE names it"
+        ));
     }
     let value = |key: &str| {
         let mut values = sections.iter().filter_map(|section| section.get(key)?.as_deref());
         values.find(|value| !value.is_empty())
     };
-    let found: Vec<_> = KEYS.into_iter().filter_map(|key| Some((key, value(key)?.to_owned()))).collect();
-    if let (Some(name), None, Some(way)) =
-        (&named, value("aws_access_key_id"), OTHER_WAYS.into_iter().find(|way| value(way).is_some()))
-    {
+    let keys = if own { &OTHERS[..] } else { &KEYS[..] };
+    let found: Vec<_> = keys.iter().filter_map(|&key| Some((key, value(key)?.to_owned()))).collect();
+    let way = OTHER_WAYS.into_iter().find(|way| value(way).is_some());
+    if let (false, Some(name), None, Some(way)) = (own, &named, value("aws_access_key_id"), way) {
         return Err(format!(
             "the profile {name} has {way} instead of a key; `aws configure export-credentials --profile {name} --format env` \
              writes its credentials as variables"
@@ -75,6 +81,16 @@ mod tests {
     use super::*;
 
     fn found(credentials: &str, config: &str, name: Option<&str>) -> Result<Vec<(&'static str, String)>, String> {
+        found_beside(credentials, config, name, "")
+    }
+
+    /// With a variable of the environment.
+    fn found_beside(
+        credentials: &str,
+        config: &str,
+        name: Option<&str>,
+        set: &str,
+    ) -> Result<Vec<(&'static str, String)>, String> {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join(".aws")).unwrap();
         std::fs::write(home.path().join(".aws/credentials"), credentials).unwrap();
@@ -82,7 +98,7 @@ mod tests {
         let found = profile(|variable| match variable {
             "HOME" => Some(home.path().display().to_string()),
             "AWS_PROFILE" => name.map(str::to_owned),
-            _ => None,
+            _ => (variable == set).then(|| "E1".to_owned()),
         });
         found.map_err(|message| message.replace(&home.path().display().to_string(), "~"))
     }
@@ -115,6 +131,12 @@ mod tests {
         let told = message("", sso, Some("day"));
         assert!(told.contains("sso_session") && told.contains("export-credentials --profile day"), "{told}");
         assert_eq!(found("", "", None).unwrap(), []);
+        // Where the environment has credentials, as that message advises, the profile's are not wanted.
+        for set in ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"] {
+            assert_eq!(found_beside("", sso, Some("day"), set).unwrap(), [("region", "x".to_owned())]);
+            let found = found_beside(CREDENTIALS, CONFIG, None, set).unwrap();
+            assert_eq!(found, [("region", "eu-west-1".to_owned())]);
+        }
         assert_eq!(profile(|_| None).unwrap(), []);
         assert_eq!(message("[default\nsecret\n", "", None), "~/.aws/credentials: write [PROFILE], and KEY = VALUE");
     }
