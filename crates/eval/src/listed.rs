@@ -46,11 +46,6 @@ impl Listed {
         }
         sum
     }
-
-    /// The share of listed words that were heard; 1 where none was said.
-    pub fn recall(&self) -> f64 {
-        if self.listed == 0 { 1.0 } else { self.heard as f64 / self.listed as f64 }
-    }
 }
 
 /// The words that belong to a phrase of the list.
@@ -81,7 +76,5 @@ mod tests {
         assert_eq!((found.listed, found.heard, found.invented), (3, 2, 2));
         assert_eq!(found.rest.words, 6);
         assert_eq!((found.rest.insertions, found.rest.errors()), (2, 4));
-        assert!((found.recall() - 2.0 / 3.0).abs() < 1e-9);
-        assert!((Listed::of(&list, []).recall() - 1.0).abs() < 1e-9);
     }
 }

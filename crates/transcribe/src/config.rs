@@ -26,7 +26,7 @@ pub struct TranscribeConfig {
     /// languages find it out from the first half minute in which somebody speaks.
     pub language: String,
     /// Words that the recordings are likely to hold, such as names of products, spelled as they are to be written: Whisper is
-    /// told them before each window, Moonshine is drawn to them where they are nearly as likely as what it would hear.
+    /// told them before each window, Moonshine is drawn to the rest of one whose beginning it has heard.
     pub vocabulary: Vec<String>,
     /// Whether Whisper says times among the words, by which it may hear less in a window; word timings need none.
     pub timestamps: bool,

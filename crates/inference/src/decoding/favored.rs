@@ -10,12 +10,12 @@ pub(crate) struct Favored {
     nodes: Vec<BTreeMap<u32, usize>>,
     /// The longest phrase.
     depth: usize,
-    more: f32,
+    /// What is added to the logit of a token that carries on with a phrase.
+    pub more: f32,
 }
 
 impl Favored {
-    /// `more` is added to the logit of a token that carries on with a phrase. Phrases without tokens count for nothing; none
-    /// where no phrase is left.
+    /// Phrases without tokens count for nothing; none where no phrase is left.
     pub fn new(phrases: impl IntoIterator<Item = Vec<u32>>, more: f32) -> Option<Self> {
         let mut nodes = vec![BTreeMap::new()];
         let mut depth = 0;
@@ -33,14 +33,14 @@ impl Favored {
         (depth > 0).then_some(Self { nodes, depth, more })
     }
 
-    /// The tokens that carry on with a phrase after `said`, and what is added to their logits. What would begin one gets nothing:
-    /// a greedy decoder cannot go back, and drawn to beginnings it strays.
-    pub fn next<'a>(&'a self, said: &'a [u32]) -> impl Iterator<Item = (u32, f32)> + 'a {
+    /// The tokens that carry on with a phrase after `said`. Those that would begin one are not among them: a greedy decoder
+    /// cannot go back, and drawn to beginnings it strays.
+    pub fn next<'a>(&'a self, said: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
         let under_way = (said.len().saturating_sub(self.depth)..said.len()).filter_map(|from| {
             let down = |at: usize, token: &u32| self.nodes[at].get(token).copied();
             said[from..].iter().try_fold(0, down)
         });
-        under_way.flat_map(|at| self.nodes[at].keys().map(|token| (*token, self.more)))
+        under_way.flat_map(|at| self.nodes[at].keys().copied())
     }
 }
 
@@ -52,11 +52,11 @@ mod tests {
     fn phrases_begin_anywhere_and_carry_on() {
         let favored = Favored::new([vec![5, 6, 7], vec![5, 8], vec![]], 2.0).unwrap();
         let next = |said: &[u32]| favored.next(said).collect::<Vec<_>>();
-        assert_eq!(next(&[]), []);
-        assert_eq!(next(&[1, 5]), [(6, 2.0), (8, 2.0)]);
-        assert_eq!(next(&[5, 5, 6]), [(7, 2.0)]);
-        assert_eq!(next(&[5, 6, 7]), [], "a phrase is over");
-        assert_eq!(next(&[5, 1]), [], "another way was taken");
+        assert!(next(&[]).is_empty());
+        assert_eq!(next(&[1, 5]), [6, 8]);
+        assert_eq!(next(&[5, 5, 6]), [7]);
+        assert!(next(&[5, 6, 7]).is_empty(), "a phrase is over");
+        assert!(next(&[5, 1]).is_empty(), "another way was taken");
         assert!(Favored::new([vec![]], 2.0).is_none());
     }
 }

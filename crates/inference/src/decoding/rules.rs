@@ -16,7 +16,7 @@ pub(crate) struct Rules {
     pub suppressed: Vec<u32>,
     /// Not said first.
     pub not_first: Vec<u32>,
-    /// What is said where it is nearly as likely as what is likeliest.
+    /// Phrases that are carried on with where that is nearly as likely as what is likeliest.
     pub favored: Option<Favored>,
     /// Whether and how times are said.
     pub timestamps: Option<Timestamps>,
@@ -78,10 +78,8 @@ impl Rules {
         let drawn = match (sampling, &self.favored) {
             (Some(sampling), _) => sampling.draw(logits),
             (None, Some(favored)) => {
-                let scores = favored.next(said).filter_map(|(token, more)| {
-                    let token = token as usize;
-                    Some((token, logits.get(token)? + more))
-                });
+                let scores = favored.next(said).map(|token| token as usize);
+                let scores = scores.filter_map(|token| Some((token, logits.get(token)? + favored.more)));
                 scores.fold((best, logits[best]), |best, next| if next.1 > best.1 { next } else { best }).0
             }
             (None, None) => best,

@@ -74,11 +74,11 @@ impl Moonshine {
         })
     }
 
-    /// From now on hears these words and phrases, such as the names of products, where the sound allows them nearly as well as
-    /// what it would hear without the list. They are spelled as they are to be written.
-    pub fn favor(&mut self, words: &[impl AsRef<str>]) {
-        let phrases = words.iter().map(|word| self.vocabulary.tokens(word.as_ref()));
-        self.rules.favored = Favored::new(phrases, FAVOR);
+    /// From now on is drawn to the rest of these words and phrases, such as the names of products, once it has heard their first
+    /// piece. They are spelled as they are to be written.
+    pub fn favor(&mut self, words: &[impl AsRef<str>]) -> Result<(), InferenceError> {
+        self.rules.favored = Favored::new(self.vocabulary.tokens(words)?, FAVOR);
+        Ok(())
     }
 
     /// Recognizes windows of 16 kHz mono speech; results stand in the order of the windows.

@@ -1,8 +1,9 @@
 //! From token ids to text, and back.
 
 use crate::InferenceError;
-use std::{collections::HashMap, path::Path};
-use tokenizers::Tokenizer;
+use std::path::Path;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::{Model, Tokenizer};
 
 /// What a token adds to the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,37 +40,32 @@ impl Vocabulary {
         Ok(Self { pieces })
     }
 
-    /// The tokens of words within a text. The file's byte pairs are ranked by their ids, as SentencePiece numbers them; the pair of
-    /// the least id is joined first. Characters without a token are spelled in bytes.
-    pub fn tokens(&self, words: &str) -> Vec<u32> {
-        let mut ids: HashMap<&str, u32> = HashMap::new();
-        let mut bytes = [0; 256];
-        for (id, piece) in (0..).zip(&self.pieces) {
-            match piece {
-                Piece::Text(text) => _ = ids.entry(text).or_insert(id),
-                Piece::Byte(byte) => bytes[usize::from(*byte)] = id,
-                Piece::Nothing => {}
-            }
+    /// The tokens of each of some phrases, as they stand within a text. The file may lack the byte pairs that go together;
+    /// SentencePiece numbers its pieces in the order in which pairs make them, so that the pieces tell.
+    pub fn tokens(&self, phrases: &[impl AsRef<str>]) -> Result<Vec<Vec<u32>>, InferenceError> {
+        if phrases.is_empty() {
+            return Ok(Vec::new());
         }
-        let words = words.split_whitespace().flat_map(|word| [" ", word]).collect::<String>();
-        // Stretches of the text, each a token or a character on the way to one.
-        let mut ends: Vec<usize> = words.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
-        loop {
-            let start = |i: usize| if i == 0 { 0 } else { ends[i - 1] };
-            let pairs = (1..ends.len()).filter_map(|i| Some((*ids.get(&words[start(i - 1)..ends[i]])?, i)));
-            let Some((_, second)) = pairs.min() else { break };
-            ends.remove(second - 1);
-        }
-        let mut tokens = Vec::with_capacity(ends.len());
-        let mut start = 0;
-        for end in ends {
-            match ids.get(&words[start..end]) {
-                Some(id) => tokens.push(*id),
-                None => tokens.extend(words[start..end].bytes().map(|byte| bytes[usize::from(byte)])),
-            }
-            start = end;
-        }
-        tokens
+        let name = |piece: &Piece| match piece {
+            Piece::Text(text) => Some(text.clone()),
+            Piece::Byte(byte) => Some(format!("<0x{byte:02X}>")),
+            Piece::Nothing => None,
+        };
+        // Of pieces that are alike, the first.
+        let named = self.pieces.iter().enumerate().rev().filter_map(|(id, piece)| Some((name(piece)?, id as u32)));
+        let vocabulary: Vocab = named.collect();
+        let halves = |piece: &Piece| {
+            let Piece::Text(text) = piece else { return Vec::new() };
+            let cuts = text.char_indices().skip(1).map(|(at, _)| text.split_at(at));
+            let pairs = cuts.filter(|(a, b)| vocabulary.contains_key(*a) && vocabulary.contains_key(*b));
+            pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+        };
+        let merges: Vec<(String, String)> = self.pieces.iter().flat_map(halves).collect();
+        let bad = |error: tokenizers::Error| InferenceError::BadRequest(format!("the vocabulary: {error}"));
+        let pairs = BPE::builder().vocab_and_merges(vocabulary, merges).byte_fallback(true).build().map_err(bad)?;
+        let spelled = |phrase: &str| phrase.split_whitespace().flat_map(|word| [" ", word]).collect::<String>();
+        let tokens = phrases.iter().map(|phrase| pairs.tokenize(&spelled(phrase.as_ref())));
+        tokens.map(|tokens| Ok(tokens.map_err(bad)?.iter().map(|token| token.id).collect())).collect()
     }
 
     /// What each token adds: laid end to end, the text, with its leading space. A character that is spelled in bytes
@@ -131,9 +127,8 @@ mod tests {
         let texts = ["ab", " a", " ab", "b", "a", " ", "c"].map(|text| Piece::Text(text.to_owned()));
         let vocabulary = Vocabulary { pieces: texts.into_iter().chain([0xC3, 0xA9].map(Piece::Byte)).collect() };
         // The pair "ab" goes before " a", and " ab" joins what is left.
-        assert_eq!(vocabulary.tokens("ab"), [2]);
-        assert_eq!(vocabulary.tokens(" ab  acé "), [2, 1, 6, 7, 8]);
-        assert!(vocabulary.tokens(" ").is_empty());
+        assert_eq!(vocabulary.tokens(&["ab", " ab  acé ", " "]).unwrap(), [vec![2], vec![2, 1, 6, 7, 8], vec![]]);
+        assert!(vocabulary.tokens(&[] as &[&str]).unwrap().is_empty());
     }
 
     #[test]

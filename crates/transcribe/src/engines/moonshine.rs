@@ -15,7 +15,7 @@ impl MoonshineEngine {
     pub fn load(folder: &Path, device: &Device, config: &TranscribeConfig) -> Result<Self, TranscribeError> {
         let one_by_one = device.is_cpu() && config.precision == Precision::Int8;
         let mut model = Moonshine::load(folder, device, config.precision)?;
-        model.favor(&config.vocabulary);
+        model.favor(&config.vocabulary)?;
         Ok(Self { model, one_by_one })
     }
 }
