@@ -59,6 +59,22 @@ pub(super) fn gather<T: Copy>(lanes: [T; LANES], f: impl Fn(T, T) -> T) -> T {
     f(f(lanes[0], lanes[2]), f(lanes[1], lanes[3]))
 }
 
+/// The least and the greatest of `start` and some numbers; what is not a number is passed over.
+#[inline(always)]
+pub(super) fn range(x: &[f32], start: f32) -> (f32, f32) {
+    let (mut low, mut high) = ([start; LANES], [start; LANES]);
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut widen = |i: usize, x: f32| {
+        low[i] = if x < low[i] { x } else { low[i] };
+        high[i] = if x > high[i] { x } else { high[i] };
+    };
+    for chunk in chunks {
+        (0..LANES).for_each(|i| widen(i, chunk[i]));
+    }
+    rest.iter().enumerate().for_each(|(i, x)| widen(i, *x));
+    (gather(low, |a, b| if b < a { b } else { a }), gather(high, |a, b| if b > a { b } else { a }))
+}
+
 #[inline(always)]
 fn greater(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }

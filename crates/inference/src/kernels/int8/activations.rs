@@ -1,7 +1,7 @@
 //! Rows of activations as bytes.
 
 use super::{GROUP, TILE_OF_ROWS, groups};
-use crate::kernels::math::{LANES, gather};
+use crate::kernels::math::{LANES, gather, range};
 
 /// A row whose values range over more than this many times their root mean square gets a second byte: a few of its
 /// values are so large that one step of a byte is a good part of the others. In MiniLM that is one row in ten, and without
@@ -83,17 +83,7 @@ const NOT_FINITE: Row = Row { place: 0, scale: f32::NAN, zero: 0, total: 0 };
 vectorized! {
     /// A row to bytes, and whether it is peaked.
     fn quantize<'a>(x: &'a [f32], bytes: &'a mut [i8]) -> (Row, bool) {
-        let (mut low, mut high) = ([0.0f32; LANES], [0.0f32; LANES]);
-        let (chunks, rest) = x.as_chunks::<LANES>();
-        let mut widen = |i: usize, x: f32| {
-            low[i] = if x < low[i] { x } else { low[i] };
-            high[i] = if x > high[i] { x } else { high[i] };
-        };
-        for chunk in chunks {
-            (0..LANES).for_each(|i| widen(i, chunk[i]));
-        }
-        rest.iter().enumerate().for_each(|(i, x)| widen(i, *x));
-        let (low, high) = (gather(low, |a, b| if b < a { b } else { a }), gather(high, |a, b| if b > a { b } else { a }));
+        let (low, high) = range(x, 0.0);
         if !low.is_finite() || !high.is_finite() {
             return (NOT_FINITE, false);
         }
@@ -104,6 +94,7 @@ vectorized! {
         let shift = (-127.0 - low * inverse + ROUND) - ROUND + ROUND;
         let zero = shift - ROUND;
         let (mut totals, mut squares) = ([0i32; LANES], [0.0f32; LANES]);
+        let (chunks, rest) = x.as_chunks::<LANES>();
         let (whole, bytes_rest) = bytes.as_chunks_mut::<LANES>();
         let mut put = |i: usize, x: f32| {
             let steps = x * inverse;

@@ -1,6 +1,6 @@
 //! The numbers that a byte of a weight can be.
 
-use crate::kernels::math::{LANES, gather};
+use crate::kernels::math::range;
 
 /// The evenly spaced numbers that the weights of an output are brought to: `step * (byte - zero)`.
 pub(super) struct Grid {
@@ -65,18 +65,7 @@ vectorized! {
 vectorized! {
     /// The least and the greatest; 0 and 0 of none.
     fn ends<'a>(row: &'a [f32]) -> (f32, f32) {
-        let first = row.first().copied().unwrap_or_default();
-        let (mut low, mut high) = ([first; LANES], [first; LANES]);
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        let mut widen = |i: usize, w: f32| {
-            low[i] = if w < low[i] { w } else { low[i] };
-            high[i] = if w > high[i] { w } else { high[i] };
-        };
-        for chunk in chunks {
-            (0..LANES).for_each(|i| widen(i, chunk[i]));
-        }
-        rest.iter().enumerate().for_each(|(i, w)| widen(i, *w));
-        (gather(low, |a, b| if b < a { b } else { a }), gather(high, |a, b| if b > a { b } else { a }))
+        range(row, row.first().copied().unwrap_or_default())
     }
 }
 
