@@ -51,8 +51,8 @@ pub(crate) trait Writes: Send + Sync {
     fn room(&self) -> usize;
     /// Tokens of a text.
     fn count(&self, text: &str) -> Result<usize, InferenceError>;
-    /// An answer a prompt.
-    fn write(&self, prompts: &[Prompt], limits: Limits) -> Result<Vec<Answer>, InferenceError>;
+    /// An answer a prompt, or why there is none.
+    fn write(&self, prompts: &[Prompt], limits: Limits) -> Vec<Result<Answer, InferenceError>>;
 }
 
 impl Writes for LanguageModel {
@@ -62,7 +62,7 @@ impl Writes for LanguageModel {
     fn count(&self, text: &str) -> Result<usize, InferenceError> {
         LanguageModel::count(self, text)
     }
-    fn write(&self, prompts: &[Prompt], limits: Limits) -> Result<Vec<Answer>, InferenceError> {
+    fn write(&self, prompts: &[Prompt], limits: Limits) -> Vec<Result<Answer, InferenceError>> {
         self.generate(prompts, limits)
     }
 }
@@ -99,7 +99,10 @@ struct Note {
     window: usize,
 }
 
-/// The points of each dialogue; none where the model gave none that hold.
+/// The points of each dialogue; none where the model gave none that hold, or failed on it.
+///
+/// # Errors
+/// A model that cannot even count tokens.
 pub(crate) fn write(
     model: &dyn Writes,
     config: &SummarizeConfig,
@@ -112,58 +115,68 @@ pub(crate) fn write(
     let room = |system: &str| -> Result<usize, InferenceError> {
         Ok(model.room().saturating_sub(limits.tokens + model.count(system)? + MARKS))
     };
-    let room_to_write = room(WRITE)?;
-    let mut prompts = Vec::new();
-    // Per dialogue, its windows as ranges of turns, and where their prompts begin.
-    let mut windows: Vec<(Vec<Range<usize>>, usize)> = Vec::new();
-    for dialogue in dialogues {
-        let first = prompts.len();
-        let ranges = cut(model, dialogue, room_to_write)?;
-        for range in &ranges {
-            let user: String = range.clone().map(|turn| shown(turn, &dialogue.lines[turn])).collect();
-            let user = fit(model, user, room_to_write)?;
-            let form = form(config, range.start as u32..=(range.end - 1) as u32);
-            prompts.push(Prompt { system: WRITE.into(), user, form: Some(form) });
-        }
-        windows.push((ranges, first));
-    }
-    let answers = model.write(&prompts, limits)?;
+    let (room_to_write, room_to_reduce) = (room(WRITE)?, room(REDUCE)?);
+    let asked = dialogues.iter().map(|dialogue| prompts(model, config, dialogue, room_to_write).unwrap_or_default());
+    let asked: Vec<Vec<Prompt>> = asked.collect();
+    let windows: Vec<usize> = asked.iter().map(Vec::len).collect();
+    let asked: Vec<Prompt> = asked.into_iter().flatten().collect();
+    let mut answers = model.write(&asked, limits).into_iter();
     let mut notes: Vec<Vec<Note>> = Vec::new();
-    for (dialogue, (ranges, first)) in dialogues.iter().zip(&windows) {
-        let answers = &answers[*first..first + ranges.len()];
+    for (dialogue, &windows) in dialogues.iter().zip(&windows) {
+        let answers: Vec<_> = answers.by_ref().take(windows).collect();
         // A part that the model did not finish would be missing from the summary without a word.
-        let whole = answers.iter().all(|answer| answer.end == End::Whole);
+        let answers: Vec<Answer> = answers.into_iter().map(whole).collect::<Option<_>>().unwrap_or_default();
         let of = |(window, answer): (usize, &Answer)| notes_of(answer, window, dialogue, config, <[usize]>::to_vec);
-        notes.push(if whole { distinct(answers.iter().enumerate().flat_map(of).collect()) } else { Vec::new() });
+        notes.push(distinct(answers.iter().enumerate().flat_map(of).collect()));
     }
 
-    let room_to_reduce = room(REDUCE)?;
-    let mut asked = Vec::new();
+    let mut reduced = Vec::new();
     let mut prompts = Vec::new();
     for (i, (dialogue, notes)) in dialogues.iter().zip(&notes).enumerate() {
         let long = notes.len() > config.max_points || words(notes) > config.words(said(dialogue));
-        if windows[i].0.len() > 1 && long {
+        if windows[i] > 1 && long {
             let line = |(i, note): (usize, &Note)| format!("[{}] {}\n", i + 1, note.text);
             let user = notes.iter().enumerate().map(line).collect::<Vec<_>>().concat();
-            if model.count(&user)? <= room_to_reduce {
-                asked.push(i);
+            if model.count(&user).is_ok_and(|tokens| tokens <= room_to_reduce) {
+                reduced.push(i);
                 let form = form(config, 1..=notes.len() as u32);
                 prompts.push(Prompt { system: REDUCE.into(), user, form: Some(form) });
             }
         }
     }
-    for (i, answer) in asked.into_iter().zip(model.write(&prompts, limits)?) {
+    for (i, answer) in reduced.into_iter().zip(model.write(&prompts, limits)) {
+        let Some(answer) = whole(answer) else { continue };
         let all = &notes[i];
         let turns = |numbers: &[usize]| {
             let of = |&number: &usize| number.checked_sub(1).and_then(|i| all.get(i)).map(|note| note.turns.clone());
             numbers.iter().filter_map(of).flatten().collect()
         };
-        let reduced = distinct(notes_of(&answer, 0, &dialogues[i], config, turns));
-        if answer.end == End::Whole && !reduced.is_empty() {
-            notes[i] = reduced;
+        let fewer = distinct(notes_of(&answer, 0, &dialogues[i], config, turns));
+        if !fewer.is_empty() {
+            notes[i] = fewer;
         }
     }
     Ok(dialogues.iter().zip(notes).map(|(dialogue, notes)| chosen(notes, dialogue, config)).collect())
+}
+
+/// An answer that came to its end.
+fn whole(answer: Result<Answer, InferenceError>) -> Option<Answer> {
+    answer.ok().filter(|answer| answer.end == End::Whole)
+}
+
+/// What the model is asked of a dialogue: a prompt a window.
+fn prompts(
+    model: &dyn Writes,
+    config: &SummarizeConfig,
+    dialogue: &Dialogue,
+    room: usize,
+) -> Result<Vec<Prompt>, InferenceError> {
+    let prompt = |range: Range<usize>| {
+        let user: String = range.clone().map(|turn| shown(turn, &dialogue.lines[turn])).collect();
+        let form = form(config, range.start as u32..=(range.end - 1) as u32);
+        Ok(Prompt { system: WRITE.into(), user: fit(model, user, room)?, form: Some(form) })
+    };
+    cut(model, dialogue, room)?.into_iter().map(prompt).collect()
 }
 
 fn form(config: &SummarizeConfig, numbers: std::ops::RangeInclusive<u32>) -> Form {
@@ -307,16 +320,16 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// Answers as written, in the order of the prompts; a word is a token.
+    /// Answers as written, in the order of the prompts, none where it fails; a word is a token.
     struct Mouth {
-        answers: Mutex<Vec<Answer>>,
+        answers: Mutex<Vec<Option<Answer>>>,
         asked: Mutex<Vec<Prompt>>,
         room: usize,
     }
 
     impl Mouth {
         fn saying(room: usize, answers: &[(&str, End)]) -> Self {
-            let answer = |(text, end): &(&str, End)| Answer { text: (*text).into(), end: *end, tokens: 1 };
+            let answer = |(text, end): &(&str, End)| Some(Answer { text: (*text).into(), end: *end, tokens: 1 });
             // Taken from the end.
             let answers = answers.iter().rev().map(answer).collect();
             Self { answers: Mutex::new(answers), asked: Mutex::default(), room }
@@ -334,10 +347,11 @@ mod tests {
         fn count(&self, text: &str) -> Result<usize, InferenceError> {
             Ok(text.split_whitespace().count())
         }
-        fn write(&self, prompts: &[Prompt], _: Limits) -> Result<Vec<Answer>, InferenceError> {
+        fn write(&self, prompts: &[Prompt], _: Limits) -> Vec<Result<Answer, InferenceError>> {
             self.asked.lock().unwrap().extend(prompts.iter().cloned());
             let mut answers = self.answers.lock().unwrap();
-            Ok(prompts.iter().map(|_| answers.pop().expect("an answer for each prompt")).collect())
+            let failed = || InferenceError::BadRequest("no more room".into());
+            prompts.iter().map(|_| answers.pop().expect("an answer for each prompt").ok_or_else(failed)).collect()
         }
     }
 
@@ -395,6 +409,14 @@ mod tests {
         }
         let model = Mouth::saying(4096, &[]);
         assert_eq!(points(&model, &SummarizeConfig::default(), &Dialogue::default()), []);
+    }
+
+    #[test]
+    fn a_call_on_which_the_model_fails_costs_no_other_its_points() {
+        let model = Mouth::saying(4096, &[(WHOLE, End::Whole), (WHOLE, End::Whole)]);
+        model.answers.lock().unwrap().insert(1, None);
+        let written = write(&model, &SummarizeConfig::default(), &[dialogue(), dialogue(), dialogue()]).unwrap();
+        assert_eq!(written.iter().map(Vec::is_empty).collect::<Vec<_>>(), [false, true, false]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use schema::{
 use std::sync::Arc;
 
 /// Raised when the same input gives another output.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What `summaries.method` says.
 const EXTRACTIVE: &str = "extractive";
@@ -79,12 +79,8 @@ impl Stage for Summarize {
         let dialogues: Vec<Dialogue> =
             turns.iter().map(|(id, turns)| dialogue(turns, &topics.remove(id).unwrap_or_default())).collect();
         let written = self.written(&dialogues);
-        let rest: Vec<Dialogue> = dialogues
-            .iter()
-            .zip(&written)
-            .filter(|(_, w)| w.is_empty())
-            .map(|(dialogue, _)| dialogue.clone())
-            .collect();
+        let rest = dialogues.into_iter().zip(&written).filter(|(_, written)| written.is_empty());
+        let rest: Vec<Dialogue> = rest.map(|(dialogue, _)| dialogue).collect();
         let points = self.summarizer.summarize(&rest).map_err(|e| StageError::Model(e.to_string()))?;
         let mut points = rest.iter().zip(points);
         for ((call_id, turns), written) in turns.iter().zip(&written) {

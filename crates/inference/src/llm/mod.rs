@@ -112,11 +112,12 @@ impl LanguageModel {
         self.vocabulary.encode(text)
     }
 
-    /// The answers, in the order of the prompts; each is what it would be alone.
+    /// The answers, in the order of the prompts; each is what it would be alone. One that fails costs itself.
     ///
     /// # Errors
-    /// A prompt that leaves no room for an answer, or a computation that fails. Running out of tokens or time is no error.
-    pub fn generate(&self, prompts: &[Prompt], limits: Limits) -> Result<Vec<Answer>, InferenceError> {
+    /// Of each: a prompt that leaves no room for an answer, or a computation that fails. Running out of tokens or time is no
+    /// error.
+    pub fn generate(&self, prompts: &[Prompt], limits: Limits) -> Vec<Result<Answer, InferenceError>> {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let most = if self.device.is_cpu() { cores.min(MOST_WORKERS) } else { 1 };
         let next = AtomicUsize::new(0);
@@ -125,10 +126,9 @@ impl LanguageModel {
             let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let taken = idle().pop();
             let mut weights = taken.unwrap_or_else(|| self.original.clone());
-            while let Some((i, prompt)) = {
+            loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
-                prompts.get(i).map(|prompt| (i, prompt))
-            } {
+                let Some(prompt) = prompts.get(i) else { break };
                 done.push((i, self.answer(&mut weights, prompt, limits)));
             }
             weights.clear();
@@ -305,14 +305,16 @@ mod tests {
     fn running_out_is_a_result() {
         let model = tiny();
         let prompt = Prompt { user: "Hello".into(), form: Some(form::tests::form(0..=9)), ..Prompt::default() };
-        let answer = model.generate(std::slice::from_ref(&prompt), limits(3)).unwrap().remove(0);
+        let answer = model.generate(std::slice::from_ref(&prompt), limits(3)).remove(0).unwrap();
         assert_eq!((answer.end, answer.tokens), (End::Tokens, 3));
         assert!(r#"{"points":["#.starts_with(&answer.text));
         let late = Limits { tokens: 3, time: Duration::ZERO };
-        let answer = model.generate(std::slice::from_ref(&prompt), late).unwrap().remove(0);
+        let answer = model.generate(std::slice::from_ref(&prompt), late).remove(0).unwrap();
         assert_eq!((answer.end, answer.tokens, answer.text.as_str()), (End::Time, 0, ""));
-        let long = Prompt { user: "word ".repeat(5000), ..prompt };
-        let message = model.generate(&[long], limits(3)).unwrap_err().to_string();
+        let long = Prompt { user: "word ".repeat(5000), ..prompt.clone() };
+        let mut answers = model.generate(&[prompt, long], limits(3));
+        let message = answers.pop().unwrap().unwrap_err().to_string();
         assert!(message.contains("has room for") && !message.contains("word"), "{message}");
+        assert_eq!(answers.pop().unwrap().unwrap().tokens, 3, "its neighbour has its answer");
     }
 }
