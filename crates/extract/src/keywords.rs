@@ -8,7 +8,7 @@ use crate::{
     trackers::Trackers,
 };
 use chrono::NaiveDate;
-use inference::cosine;
+use inference::{Vector, cosine};
 use schema::{Evidence, Keyword, Turn, confidence};
 use std::{collections::HashSet, ops::Range};
 
@@ -57,21 +57,21 @@ impl<'a> Ask<'a> {
     }
 
     /// The best phrases with their scores. `vectors` are those of [`Ask::texts`], or none.
-    pub fn choose(&self, vectors: Option<&[Vec<f32>]>, count: usize, diversity: f32) -> Vec<(&Candidate, f32)> {
+    pub fn choose(&self, vectors: Option<&[Vector]>, count: usize, diversity: f32) -> Vec<(&Candidate, f32)> {
         let manner = self.manner;
         let chosen = if let Some(vectors) = vectors {
             let (phrases, turns) = vectors.split_at(self.candidates.len());
-            let size = vectors.first().map_or(0, Vec::len);
+            let size = vectors.first().map_or(0, |vector| vector.len());
             // The call is the mean of its turns, each as heavy as it is long.
             let mut call = vec![0.0f32; size];
             for (vector, text) in turns.iter().zip(&self.texts) {
                 let words = text.tokens.iter().filter(|t| t.is_word).count() as f32;
-                call.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x * words);
+                call.iter_mut().zip(&**vector).for_each(|(sum, x)| *sum += x * words);
             }
             // Vectors are of length one, so the mean of the cosines is the product with their mean.
             let mut mean = vec![0.0f32; size];
             for phrase in phrases {
-                mean.iter_mut().zip(phrase).for_each(|(sum, x)| *sum += x / phrases.len() as f32);
+                mean.iter_mut().zip(&**phrase).for_each(|(sum, x)| *sum += x / phrases.len() as f32);
             }
             let like: Vec<Likeness> = phrases
                 .iter()
@@ -206,7 +206,7 @@ pub fn keyphrases(
     diversity: f32,
 ) -> Result<Vec<(String, f32)>, inference::InferenceError> {
     let ask = Ask::new(texts.iter().copied(), &HashSet::new());
-    let vectors = encoder.map(|encoder| encoder.embed(&ask.texts().collect::<Vec<_>>())).transpose()?;
+    let vectors = encoder.map(|encoder| encoder.embed_cached(&ask.texts().collect::<Vec<_>>())).transpose()?;
     let chosen = ask.choose(vectors.as_deref(), count, diversity);
     Ok(chosen.into_iter().map(|(candidate, score)| (candidate.phrase.clone(), score)).collect())
 }

@@ -51,6 +51,6 @@ mod word_classes;
 
 pub use config::{ExtractConfig, ExtractError, TrackerConfig};
 pub use keywords::keyphrases;
-pub use likelihood::{Likelihood, TurnScore};
+pub use likelihood::Likelihood;
 pub use merge::{Utterance, follow_ups};
 pub use stage::Extract;

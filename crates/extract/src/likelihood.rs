@@ -1,5 +1,4 @@
-//! How likely a turn holds a follow-up, by our head over the sentence encoder; and in a meeting, how likely it is an action
-//! item, by the talk around the turn too.
+//! How likely a turn of a meeting is an action item, by our head over the sentence encoder and by the talk around the turn.
 
 use crate::ExtractError;
 use inference::{Device, InferenceError, Precision, TurnReader};
@@ -20,22 +19,12 @@ const WIDE: usize = 10;
 /// What is added before a logarithm, as in training.
 const LEAST: f64 = 1e-3;
 
-/// Tells which turns hold follow-ups. `Send + Sync`.
+/// Tells which turns of a meeting are action items. `Send + Sync`.
 pub struct Likelihood {
     head: TurnReader,
     weights: Vec<f64>,
     bias: f64,
     threshold: f32,
-}
-
-/// What is known of one turn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TurnScore {
-    /// The probability (0..1) that it holds a follow-up.
-    pub follow_up: f32,
-    /// The probability (0..1) that it would be noted as an action item where the talk is a meeting: by the turn, and by what is
-    /// around it, since action items stand together and near the end.
-    pub action_item: f32,
 }
 
 impl Likelihood {
@@ -58,35 +47,28 @@ impl Likelihood {
         Ok(Self { head, weights, bias, threshold })
     }
 
-    /// The SHA-256 of the head.
-    pub fn sha256(&self) -> &str {
-        self.head.sha256()
-    }
-
     /// The probability from which a turn of a meeting counts as an action item: chosen on AMI's development meetings.
     pub fn threshold(&self) -> f32 {
         self.threshold
     }
 
-    /// A score for each turn of each talk. All turns are embedded together.
+    /// The probability (0..1) of each turn of each talk that it would be noted as an action item, were the talk a meeting: by the
+    /// turn, and by what is around it, since action items stand together and near the end. All turns are embedded together.
     ///
     /// # Errors
     /// What the encoder cannot compute.
-    pub fn scores(&self, talks: &[Vec<&str>]) -> Result<Vec<Vec<TurnScore>>, InferenceError> {
+    pub fn action_items(&self, talks: &[Vec<&str>]) -> Result<Vec<Vec<f32>>, InferenceError> {
         let mut logits = self.logits(&talks.concat())?.into_iter();
-        let scores = talks.iter().map(|talk| {
-            let logits: Vec<Vec<f32>> = logits.by_ref().take(talk.len()).collect();
-            let items: Vec<f64> = logits.iter().map(|turn| logistic(f64::from(turn[LABELS]))).collect();
-            let score = |(at, turn): (usize, &Vec<f32>)| {
+        let probabilities = talks.iter().map(|talk| {
+            let logits = logits.by_ref().take(talk.len());
+            let items: Vec<f64> = logits.map(|turn| logistic(f64::from(turn[LABELS]))).collect();
+            let probability = |at| {
                 let odds = around(&items, at).iter().zip(&self.weights).map(|(x, weight)| x * weight).sum::<f64>();
-                TurnScore {
-                    follow_up: 1.0 - TurnReader::probabilities(&turn[..LABELS])[0],
-                    action_item: logistic(odds + self.bias) as f32,
-                }
+                logistic(odds + self.bias) as f32
             };
-            logits.iter().enumerate().map(score).collect()
+            (0..items.len()).map(probability).collect()
         });
-        Ok(scores.collect())
+        Ok(probabilities.collect())
     }
 
     /// The head's logits of turns: none, commitment, request and meeting, which exclude each other, and action item.

@@ -6,7 +6,7 @@ use crate::{
     trackers::Trackers,
 };
 use chrono::NaiveDate;
-use inference::SentenceEncoder;
+use inference::{SentenceEncoder, Vector};
 use rayon::prelude::*;
 use schema::{
     Call, CallFailure, Fingerprint, FollowUp, Item, Keyword, ModelId, Sink, Stage, StageError, StageName, Table,
@@ -59,7 +59,7 @@ impl Extract {
     }
 
     /// The vectors that the calls' keyphrases need, in the order of the calls; embedded together, so that batches fill up.
-    fn vectors(&self, asks: &[(&str, Ask<'_>)]) -> Result<Option<Vec<Vec<f32>>>, StageError> {
+    fn vectors(&self, asks: &[(&str, Ask<'_>)]) -> Result<Option<Vec<Vector>>, StageError> {
         let Some((encoder, _)) = &self.encoder else { return Ok(None) };
         let texts: Vec<String> = asks.iter().flat_map(|(_, ask)| ask.texts()).collect();
         encoder.embed_cached(&texts).map(Some).map_err(|error| StageError::Model(error.to_string()))
@@ -72,7 +72,7 @@ impl Extract {
         call: Option<&Call>,
         turns: &[Turn],
         ask: &Ask<'_>,
-        vectors: Option<&[Vec<f32>]>,
+        vectors: Option<&[Vector]>,
     ) -> Rows {
         let day = call.and_then(|call| call.started_at).map(|at| at.date_naive());
         let chosen = ask.choose(vectors, self.config.keyphrases, self.config.keyphrase_diversity);

@@ -7,7 +7,7 @@ use crate::{
     topics::{Kind, Unit, boundaries, edges},
     vocabulary::is_stop_word,
 };
-use inference::{InferenceError, SentenceEncoder, cosine};
+use inference::{InferenceError, SentenceEncoder, Vector, cosine};
 use rayon::prelude::*;
 use schema::{
     Call, CallFailure, Fingerprint, Item, ModelId, Segment, Sink, Stage, StageError, StageName, Table, Tables, Topic,
@@ -127,7 +127,7 @@ impl Flow {
         let mut vectors = self.encoder.embed_cached(&texts).map_err(|e| model_error(&e))?.into_iter();
         for work in works.iter_mut().flatten() {
             let turns = &work.flow.turns;
-            let unit = |(&i, vector): (&usize, Vec<f32>)| Unit {
+            let unit = |(&i, vector): (&usize, Vector)| Unit {
                 vector,
                 words: content_words(&turns[i].text),
                 start_ms: turns[i].start_ms,
@@ -167,7 +167,7 @@ impl Flow {
             let mut sum = Vec::new();
             for (unit, _) in work.units.iter().zip(&work.heavy).filter(|(_, turn)| range.contains(turn)) {
                 sum.resize(unit.vector.len(), 0.0);
-                sum.iter_mut().zip(&unit.vector).for_each(|(s, v)| *s += v * unit.words as f32);
+                sum.iter_mut().zip(&*unit.vector).for_each(|(s, v)| *s += v * unit.words as f32);
             }
             sum
         };

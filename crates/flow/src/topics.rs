@@ -7,7 +7,7 @@
 //! counts of words, c is positive here, where Hearst subtracts a half or one deviation.
 
 use crate::{TopicConfig, vocabulary::formula_share};
-use inference::cosine;
+use inference::{Vector, cosine};
 use schema::Turn;
 
 /// Openings and closings are looked for among this many turns at each end of a call.
@@ -38,7 +38,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Unit {
     /// Sentence vector.
-    pub(crate) vector: Vec<f32>,
+    pub(crate) vector: Vector,
     /// Words that carry content; the vector's weight in a window.
     pub(crate) words: usize,
     pub(crate) start_ms: i64,
@@ -106,7 +106,7 @@ fn window<'a>(config: &TopicConfig, units: impl Iterator<Item = &'a Unit>) -> Ve
         let weight = unit.words.min(config.window_words - words);
         words += weight;
         sum.resize(unit.vector.len(), 0.0);
-        sum.iter_mut().zip(&unit.vector).for_each(|(s, v)| *s += v * weight as f32);
+        sum.iter_mut().zip(&*unit.vector).for_each(|(s, v)| *s += v * weight as f32);
     }
     sum
 }
@@ -132,7 +132,7 @@ mod tests {
 
     fn unit(i: usize, vector: [f32; 3], asks: bool) -> Unit {
         let start_ms = i as i64 * 5000;
-        Unit { vector: vector.to_vec(), words: 20, start_ms, end_ms: start_ms + 4500, asks }
+        Unit { vector: vector.into(), words: 20, start_ms, end_ms: start_ms + 4500, asks }
     }
 
     /// Four units about one thing, then five about another.

@@ -35,7 +35,7 @@ pub use registry::{
     Attempt, Conversion, Engine, Installed, Manifest, ModelFile, ModelState, PullProgress, Registry, RegistryError,
     Script, Source, Status, Task,
 };
-pub use sentence::{SentenceEncoder, cosine};
+pub use sentence::{SentenceEncoder, Vector, cosine};
 pub use text::whole_characters;
 pub use turns::TurnReader;
 pub use whisper::{Whisper, WhisperOptions, WhisperTimes, WhisperWindow};

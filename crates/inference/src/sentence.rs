@@ -7,7 +7,7 @@ use candle_nn::VarBuilder;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokenizers::{Tokenizer, TruncationParams};
 
 /// Longer texts are cut here, [CLS] and [SEP] counted: `max_seq_length` of all-MiniLM-L6-v2 in sentence-transformers.
@@ -22,6 +22,9 @@ const TOKENS_A_CARD: usize = 16_384;
 /// Vectors that are kept at most, 25 MB of them: those of the turns and phrases of a shard, with room to spare.
 const KEPT: usize = 16_384;
 
+/// The vector of a text, of length 1; shared by all who asked for it.
+pub type Vector = Arc<[f32]>;
+
 /// A sentence encoder (all-MiniLM-L6-v2 and its like). `Send + Sync`: stages share one behind an `Arc`.
 ///
 /// On one kind of processor, a text's vector is the same bits whatever texts stand beside it and however many threads
@@ -31,7 +34,7 @@ pub struct SentenceEncoder {
     tokenizer: Tokenizer,
     device: Device,
     dimensions: usize,
-    known: Mutex<HashMap<Box<str>, Box<[f32]>>>,
+    known: Mutex<HashMap<Box<str>, Vector>>,
 }
 
 impl SentenceEncoder {
@@ -56,11 +59,14 @@ impl SentenceEncoder {
             || {
                 let path = folder.join("model.safetensors");
                 let bad = |error| InferenceError::bad_file(&path, error);
-                let mut weights = InferenceError::read(&path)?;
-                if let Some(update) = update {
+                let bytes = InferenceError::read(&path)?;
+                let weights = if let Some(update) = update {
+                    let mut weights = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(bad)?;
                     update.apply(&mut weights).map_err(|reason| InferenceError::bad_file(&path, reason))?;
-                }
-                let weights = VarBuilder::from_buffered_safetensors(weights, DType::F32, device).map_err(bad)?;
+                    VarBuilder::from_tensors(weights, DType::F32, device)
+                } else {
+                    VarBuilder::from_buffered_safetensors(bytes, DType::F32, device).map_err(bad)?
+                };
                 Bert::load(&weights, &config, precision).map_err(bad)
             },
             || {
@@ -87,37 +93,29 @@ impl SentenceEncoder {
 
     /// [`embed`](Self::embed), but what was asked for lately is not computed again: stages read the same turns one after
     /// the other. On a graphics card, where the bits of a vector may depend on its batch, all is computed.
-    pub fn embed_cached(&self, texts: &[impl AsRef<str>]) -> Result<Vec<Vec<f32>>, InferenceError> {
+    pub fn embed_cached(&self, texts: &[impl AsRef<str>]) -> Result<Vec<Vector>, InferenceError> {
+        let vectors = |texts: &[&str]| Ok(self.embed(texts)?.into_iter().map(Vector::from));
+        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         if !self.device.is_cpu() {
-            return self.embed(texts);
+            return vectors(&texts).map(Iterator::collect);
         }
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found: HashMap<&str, Box<[f32]>> = {
+        let mut found: HashMap<&str, Vector> = {
             let known = known();
-            let kept = |text| Some((text, known.get(text)?.clone()));
-            texts.iter().map(AsRef::as_ref).filter_map(kept).collect()
+            texts.iter().filter_map(|&text| Some((text, known.get(text)?.clone()))).collect()
         };
-        let mut missing: Vec<&str> = texts.iter().map(AsRef::as_ref).filter(|text| !found.contains_key(text)).collect();
+        let mut missing: Vec<&str> = texts.iter().copied().filter(|text| !found.contains_key(text)).collect();
         missing.sort_unstable();
         missing.dedup();
         // Not under the lock: a thread that embeds may take up another stage's work, which asks too.
-        let vectors = self.embed(&missing)?;
+        found.extend(missing.iter().copied().zip(vectors(&missing)?));
         let mut known = known();
         if known.len() + missing.len() > KEPT {
             known.clear();
         }
-        for (text, vector) in missing.into_iter().zip(vectors) {
-            let vector = vector.into_boxed_slice();
-            if known.len() < KEPT {
-                known.insert(text.into(), vector.clone());
-            }
-            found.insert(text, vector);
-        }
-        drop(known);
-        Ok(texts
-            .iter()
-            .map(|text| found.get(text.as_ref()).map(|vector| vector.to_vec()).unwrap_or_default())
-            .collect())
+        let kept = missing.iter().take(KEPT).filter_map(|&text| Some((text.into(), found.get(text)?.clone())));
+        known.extend(kept);
+        Ok(texts.iter().filter_map(|text| found.get(text).cloned()).collect())
     }
 
     /// One vector of length 1 for each text, in the order of the texts.

@@ -1,14 +1,11 @@
 //! What a turn is, by a head that we trained: a small network over the sentence encoder's vector of the turn, with or without
 //! an update of the encoder itself (`scripts/train-heads`).
 
-use crate::{
-    InferenceError, Precision, SentenceEncoder,
-    registry::hex,
-    update::{Tensors, Update, tensors},
-};
-use candle_core::Device;
+use crate::{InferenceError, Precision, SentenceEncoder, registry::hex, update::Update};
+use candle_core::{DType, Device, Tensor, safetensors};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 /// A classifier of turns: a head, and the encoder below it. `Send + Sync`.
 ///
@@ -19,7 +16,7 @@ pub struct TurnReader {
     encoder: SentenceEncoder,
     inside: Dense,
     out: Dense,
-    numbers: Tensors,
+    numbers: HashMap<String, Vec<f32>>,
     sha256: String,
 }
 
@@ -43,12 +40,13 @@ impl TurnReader {
         precision: Precision,
     ) -> Result<Self, InferenceError> {
         let bad = |reason: String| InferenceError::bad_file(Path::new(name), reason);
-        let mut numbers = tensors(name, head)?;
-        let update = Update::take(&mut numbers).map_err(bad)?;
-        let mut take = |key: &str| match numbers.remove(key) {
-            Some((_, values)) => Ok(values),
-            None => Err(bad(format!("{key} is missing"))),
-        };
+        let read = safetensors::load_buffer(head, &Device::Cpu);
+        let mut tensors = read.map_err(|error| InferenceError::bad_file(Path::new(name), error))?;
+        let update = Update::take(&mut tensors).map_err(bad)?;
+        let flat = |tensor: Tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
+        let numbers = tensors.into_iter().map(|(key, tensor)| Ok((key, flat(tensor)?)));
+        let mut numbers: HashMap<String, Vec<f32>> = numbers.collect::<candle_core::Result<_>>()?;
+        let mut take = |key: &str| numbers.remove(key).ok_or_else(|| bad(format!("{key} is missing")));
         let inside = Dense { weight: take("inside.weight")?, bias: take("inside.bias")? };
         let out = Dense { weight: take("out.weight")?, bias: take("out.bias")? };
         if inside.bias.is_empty()
@@ -74,7 +72,7 @@ impl TurnReader {
 
     /// A further tensor of the head's file, flat.
     pub fn numbers(&self, key: &str) -> Option<&[f32]> {
-        self.numbers.get(key).map(|(_, values)| values.as_slice())
+        self.numbers.get(key).map(Vec::as_slice)
     }
 
     /// For each turn the logits of the labels, in the head's order.
@@ -87,10 +85,10 @@ impl TurnReader {
     pub fn logits(
         &self,
         texts: &[&str],
-        features: impl Fn(usize) -> Vec<f32>,
+        features: impl Fn(usize) -> Vec<f32> + Sync,
     ) -> Result<Vec<Vec<f32>>, InferenceError> {
         let inputs = self.inside.weight.len() / self.inside.bias.len();
-        let turns = self.encoder.embed(texts)?.into_iter().enumerate().map(|(nth, mut input)| {
+        let turns = self.encoder.embed(texts)?.into_par_iter().enumerate().map(|(nth, mut input)| {
             input.extend(features(nth));
             if input.len() != inputs {
                 let reason = format!("a head takes {inputs} numbers for a turn and was given {}", input.len());

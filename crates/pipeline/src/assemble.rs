@@ -78,7 +78,7 @@ impl<'a> Assembly<'a> {
         let found = self.registry.find(&self.spec.sentence_encoder).map_err(setup)?;
         let reader = Reader::load(&config, &found.folder, &self.device, Precision::Int8).map_err(setup)?;
         let model = ModelId { name: found.manifest.name.clone(), sha256: found.sha256.clone() };
-        SentimentStage::with_head(config, reader, model).map_err(setup)
+        Ok(SentimentStage::with_head(config, reader, model))
     }
 
     /// What tells the action items of a meeting.

@@ -75,7 +75,6 @@ pub fn action_items(assembly: &Assembly<'_>, talks: &[Talk]) -> Result<(Vec<Vec<
     let likelihood = assembly.likelihood()?;
     let texts: Vec<Vec<&str>> =
         talks.iter().map(|(_, turns)| turns.iter().map(|turn| turn.text.as_str()).collect()).collect();
-    let scores = likelihood.scores(&texts).map_err(|e| StageError::Model(e.to_string()))?;
-    let items = scores.into_iter().map(|talk| talk.into_iter().map(|turn| turn.action_item).collect()).collect();
+    let items = likelihood.action_items(&texts).map_err(|e| StageError::Model(e.to_string()))?;
     Ok((items, likelihood.threshold()))
 }

@@ -5,6 +5,7 @@ use crate::{
     vader::{Label, Score, Scorer, round},
 };
 use inference::{Device, InferenceError, Precision, TurnReader};
+use rayon::prelude::*;
 use std::path::Path;
 
 /// Trained by `scripts/train-heads`; `models/heads/sentiment.md` says on what, and how good it is.
@@ -55,7 +56,7 @@ impl Reader {
     /// What the encoder cannot compute.
     pub fn scores(&self, texts: &[&str]) -> Result<Vec<Score>, InferenceError> {
         let logits = self.logits(texts)?;
-        let scores = texts.iter().zip(logits).map(|(text, logits)| {
+        let scores = texts.par_iter().zip(logits).map(|(text, logits)| {
             if !text.contains(char::is_alphanumeric) {
                 return Score { negative: 0.0, neutral: 1.0, positive: 0.0, compound: 0.0 };
             }

@@ -12,33 +12,41 @@ const VERSION: u32 = 1;
 /// Scores the turns of a shard's calls.
 pub struct SentimentStage {
     config: SentimentConfig,
-    scorer: Scorer,
-    /// The head, and the encoder below it.
-    head: Option<(Reader, ModelId)>,
+    by: By,
+}
+
+/// What turns are scored by.
+enum By {
+    Lexicons(Scorer),
+    /// The head, with the identity of the encoder below it.
+    Head(Box<Reader>, ModelId),
 }
 
 impl SentimentStage {
     /// Builds the lexicon of this configuration.
     pub fn new(config: SentimentConfig) -> Result<Self, SentimentError> {
-        let scorer = Scorer::new(&config)?;
-        Ok(Self { config, scorer, head: None })
+        Ok(Self { by: By::Lexicons(Scorer::new(&config)?), config })
     }
 
     /// Scores by a head over the encoder `model`.
-    pub fn with_head(config: SentimentConfig, reader: Reader, model: ModelId) -> Result<Self, SentimentError> {
-        Ok(Self { head: Some((reader, model)), ..Self::new(config)? })
+    pub fn with_head(config: SentimentConfig, reader: Reader, model: ModelId) -> Self {
+        Self { config, by: By::Head(Box::new(reader), model) }
     }
 
     fn scores(&self, texts: &[&str]) -> Result<Vec<(Score, Label)>, StageError> {
-        let Some((reader, _)) = &self.head else {
-            let score = |text: &&str| {
-                let score = self.scorer.score(text);
-                (score, self.scorer.label_of(&score))
-            };
-            return Ok(texts.par_iter().map(score).collect());
-        };
-        let scores = reader.scores(texts).map_err(|error| StageError::Model(error.to_string()))?;
-        Ok(scores.into_iter().map(|score| (score, Reader::label_of(&score))).collect())
+        match &self.by {
+            By::Lexicons(scorer) => {
+                let score = |text: &&str| {
+                    let score = scorer.score(text);
+                    (score, scorer.label_of(&score))
+                };
+                Ok(texts.par_iter().map(score).collect())
+            }
+            By::Head(reader, _) => {
+                let scores = reader.scores(texts).map_err(|error| StageError::Model(error.to_string()))?;
+                Ok(scores.into_iter().map(|score| (score, Reader::label_of(&score))).collect())
+            }
+        }
     }
 }
 
@@ -56,11 +64,12 @@ impl Stage for SentimentStage {
     }
 
     fn models(&self) -> Vec<ModelId> {
-        let head = |(reader, encoder): &(Reader, ModelId)| {
-            let head = ModelId { name: "head-sentiment".to_owned(), sha256: reader.sha256().to_owned() };
-            vec![encoder.clone(), head]
-        };
-        self.head.as_ref().map(head).unwrap_or_default()
+        match &self.by {
+            By::Lexicons(_) => Vec::new(),
+            By::Head(reader, encoder) => {
+                vec![encoder.clone(), ModelId { name: "head-sentiment".to_owned(), sha256: reader.sha256().to_owned() }]
+            }
+        }
     }
 
     fn fingerprint(&self) -> Fingerprint {

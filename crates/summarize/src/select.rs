@@ -7,7 +7,7 @@
 //! facility location, and the kinds of points are a second partition.
 
 use crate::salience::Kept;
-use inference::cosine;
+use inference::{Vector, cosine};
 use std::collections::HashSet;
 
 /// What a point is in the summary.
@@ -71,7 +71,7 @@ pub(crate) struct Candidate {
     pub(crate) speaker: (usize, usize),
     /// Its words and the speaker's name, as numbers in the list of what a summary keeps.
     pub(crate) bag: Vec<usize>,
-    pub(crate) vector: Vec<f32>,
+    pub(crate) vector: Vector,
     pub(crate) kind: PointKind,
     /// How clearly it is of its kind, 0..1.
     pub(crate) clarity: f32,
@@ -88,7 +88,7 @@ pub(crate) struct Candidate {
 /// What is to be covered: a sentence that says something.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) vector: Vec<f32>,
+    pub(crate) vector: Vector,
     pub(crate) words: usize,
     pub(crate) part: usize,
 }
@@ -341,7 +341,7 @@ mod tests {
             words: 10,
             speaker: (0, 0),
             bag: Vec::new(),
-            vector: vector.to_vec(),
+            vector: vector.into(),
             kind,
             clarity: 1.0,
             information: 0.0,

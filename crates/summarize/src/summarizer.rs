@@ -9,7 +9,7 @@ use crate::{
     select::{Candidate, LEAST_GAIN, Limits, PointKind, Target, Taste, choose},
     sentences::{Token, sentences, tokens},
 };
-use inference::{InferenceError, SentenceEncoder};
+use inference::{InferenceError, SentenceEncoder, Vector};
 use rayon::prelude::*;
 use schema::{Word, confidence};
 use std::{
@@ -145,7 +145,7 @@ impl Summarizer {
         let prepared: Vec<Prepared> = dialogues.par_iter().map(|d| self.prepare(d)).collect();
         let texts: Vec<&str> = prepared.iter().flat_map(Prepared::texts).collect();
         let mut vectors = self.encoder.embed_cached(&texts)?.into_iter();
-        let vectors: Vec<BTreeMap<&str, Vec<f32>>> =
+        let vectors: Vec<BTreeMap<&str, Vector>> =
             prepared.iter().map(|p| p.texts().into_iter().zip(vectors.by_ref()).collect()).collect();
         Ok(dialogues
             .par_iter()
@@ -178,7 +178,7 @@ impl Summarizer {
         Prepared { sentences: found, targets, drafts }
     }
 
-    fn points(&self, dialogue: &Dialogue, prepared: &Prepared, vectors: &BTreeMap<&str, Vec<f32>>) -> Vec<Point> {
+    fn points(&self, dialogue: &Dialogue, prepared: &Prepared, vectors: &BTreeMap<&str, Vector>) -> Vec<Point> {
         let sentences = &prepared.sentences;
         let all_words = sentences.last().map_or(0, |s| s.before + s.words);
         let part = |s: &Sentence| {
@@ -188,7 +188,7 @@ impl Summarizer {
                 dialogue.topics.iter().position(|t| t.contains(&s.turn)).unwrap_or(dialogue.topics.len())
             }
         };
-        let vector = |text: &str| vectors.get(text).cloned().unwrap_or_default();
+        let vector = |text: &str| vectors.get(text).cloned().unwrap_or_else(|| Vector::from([]));
         let targets: Vec<Target> = prepared
             .targets
             .iter()

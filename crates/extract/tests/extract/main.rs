@@ -19,6 +19,19 @@ pub(crate) fn folder(relative: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(relative)
 }
 
+/// The folder of the sentence encoder, or a visible note that the test is skipped.
+fn minilm() -> Option<PathBuf> {
+    let models = std::env::var_os("NIGHTCALL_MODELS").map(PathBuf::from);
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let folder = models.or_else(|| Some(cache?.join("nightcall/models")))?.join("all-minilm-l6-v2");
+    if !folder.is_dir() {
+        eprintln!("skipped: needs the model all-minilm-l6-v2");
+        return None;
+    }
+    Some(folder)
+}
+
 /// What one turn of an agent, answered by a customer's "okay", holds.
 fn said(text: &str) -> Vec<FollowUp> {
     let turns =

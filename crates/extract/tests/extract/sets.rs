@@ -1,11 +1,12 @@
 //! Measures on the development sets beside the checkout, and with the sentence encoder; each is skipped where it is absent.
 
-use super::folder;
+use super::{folder, minilm};
 use extract::{Utterance, follow_ups, keyphrases};
+use inference::{Device, Precision, SentenceEncoder};
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs};
 
-fn lines(set: &str) -> Option<Vec<Value>> {
+pub(crate) fn lines(set: &str) -> Option<Vec<Value>> {
     let path = folder("../shared/data").join(set);
     let Ok(text) = fs::read_to_string(path) else {
         eprintln!("skipped: needs ../shared/data/{set}");
@@ -14,20 +15,8 @@ fn lines(set: &str) -> Option<Vec<Value>> {
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-fn encoder() -> Option<inference::SentenceEncoder> {
-    let models = std::env::var_os("NIGHTCALL_MODELS").map(PathBuf::from);
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let models = models.or_else(|| Some(cache?.join("nightcall/models")))?;
-    let encoder = inference::SentenceEncoder::load(
-        &models.join("all-minilm-l6-v2"),
-        &inference::Device::Cpu,
-        inference::Precision::default(),
-    );
-    if encoder.is_err() {
-        eprintln!("skipped: needs the model all-minilm-l6-v2");
-    }
-    encoder.ok()
+fn encoder() -> Option<SentenceEncoder> {
+    Some(SentenceEncoder::load(&minilm()?, &Device::Cpu, Precision::default()).unwrap())
 }
 
 /// These sets label other things than follow-ups of a call (opening requests, product ideas, advertisements), so the numbers
