@@ -40,7 +40,8 @@ const SHARDS_HEARD: usize = 1;
 pub struct RunOptions {
     /// Calls of a new shard.
     pub shard_size: usize,
-    /// A stage to run again, with what depends on it, even where nothing has changed.
+    /// A stage to run again, with what depends on it, even where nothing has changed, over recordings that were read from the
+    /// store's own rows ([`recordings_of`](crate::recordings_of)).
     pub again: Option<StageName>,
 }
 

@@ -1,9 +1,9 @@
 //! Objects behind URLs: `s3://`, `az://` and `gs://`, listed, found and read.
 //!
 //! Credentials, endpoints and regions are found where the clouds' own tools find them (the environment, profile files,
-//! instance and container roles, application default credentials); `README.md` names the variables. A request that meets a server error,
-//! a refused connection or a timeout is sent again, with growing pauses, for up to three minutes; a body that ends early is
-//! asked for from where it ended.
+//! instance and container roles, application default credentials); `README.md` names the variables. A request that meets a
+//! server error, a refused connection or a timeout is sent again, with growing pauses, for up to three minutes; a body that
+//! ends early is asked for from where it ended.
 //!
 //! The rest of the house is synchronous: futures run on one small runtime, here, for the whole process.
 

@@ -9,8 +9,9 @@
 //!                       └─► vectors ─► choice (coverage, spread, kinds, budget) ─► compression ─► points
 //! ```
 //!
-//! Nothing is worded anew, unless `[summarize] model` names a language model (`abstractive.rs`): a point is a sentence (or two of a turn that follow each other, or a question and its answer)
-//! without hesitations and lead-ins, and the ranges of characters of its [`Part`]s are where it was said.
+//! Nothing is worded anew, unless `[summarize] model` names a language model (`abstractive.rs`): a point is a sentence (or
+//! two of a turn that follow each other, or a question and its answer) without hesitations and lead-ins,
+//! and the ranges of characters of its [`Part`]s are where it was said.
 //!
 //! ```
 //! use summarize::{Line, Part, Point, PointKind};
