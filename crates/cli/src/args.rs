@@ -218,7 +218,7 @@ pub enum EvalKind {
     FollowUps,
     /// Keyphrases by exact match after Porter stemming
     Keywords,
-    /// Accuracy, F1 and calibration of each turn's sentiment; without --pipeline by our head, where its encoder is installed
+    /// Accuracy, F1 and calibration of each turn's sentiment; by our head, or as --pipeline says
     Sentiment,
     /// What the pipeline found in the fixtures, beside what their scripts say
     Fixtures,

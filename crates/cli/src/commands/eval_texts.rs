@@ -156,10 +156,8 @@ pub fn sentiment(args: &Eval, common: &Common) -> Result<Outcome> {
         |i| items[i].turns.len(),
         || {
             let talks = talks(items.iter().map(|item| lines(&item.turns, |t| (t.role.as_deref(), &t.text))));
-            let head =
-                args.how.pipeline.is_none() && registry(common)?.find(&Spec::load(None)?.sentence_encoder).is_ok();
             let set = |spec: &mut Spec| {
-                if head {
+                if args.how.pipeline.is_none() {
                     spec.sentiment.lexicon_share = 0.0;
                 }
             };
