@@ -1,5 +1,6 @@
 //! The `nightcall` binary: arguments, progress bars, exit codes. Glue only; the work is done in the libraries.
 
+mod allocator;
 mod args;
 mod commands;
 mod progress;
@@ -9,9 +10,8 @@ use args::{Args, Command};
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Tensors come and go by the thousand, and the system's own allocator gives large ones back each time.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::BySize = allocator::BySize;
 
 /// What a command came to, as an exit code. Wrong arguments (2) are clap's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,7 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
+    allocator::keep_large_blocks();
     quiet_panics();
     let args = Args::parse();
     let outcome = match &args.command {
