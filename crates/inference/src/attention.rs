@@ -76,6 +76,14 @@ fn attend_on_card(qkv: &Tensor, lengths: &[usize], heads: usize, angles: Option<
     for run in lengths.chunk_by(|a, b| a == b) {
         let (count, length) = (run.len(), run[0]);
         let rows = qkv.narrow(0, start, count * length)?.reshape((count, length, 3, heads, width / heads))?;
+        start += count * length;
+        #[cfg(feature = "flash-attention")]
+        if angles.is_none() && flashes(&rows) {
+            let part = |nth: usize| rows.narrow(2, nth, 1)?.squeeze(2);
+            let found = candle_flash_attn::flash_attn(&part(0)?, &part(1)?, &part(2)?, 1.0, false)?;
+            attended.push(found.reshape((count * length, width))?);
+            continue;
+        }
         let part = |nth: usize| rows.narrow(2, nth, 1)?.squeeze(2)?.transpose(1, 2)?.contiguous();
         let (mut queries, mut keys, values) = (part(0)?, part(1)?, part(2)?);
         if let Some(angles) = angles {
@@ -83,9 +91,15 @@ fn attend_on_card(qkv: &Tensor, lengths: &[usize], heads: usize, angles: Option<
         }
         let shares = softmax(queries.matmul(&keys.t()?)?)?;
         attended.push(shares.matmul(&values)?.transpose(1, 2)?.reshape((count * length, width))?);
-        start += count * length;
     }
     Tensor::cat(&attended, 0)
+}
+
+/// Whether the flash kernels take such heads: a CUDA card, f16 or bf16, sizes in eights (Whisper's are 64).
+#[cfg(feature = "flash-attention")]
+fn flashes(rows: &Tensor) -> bool {
+    let half = matches!(rows.dtype(), candle_core::DType::F16 | candle_core::DType::BF16);
+    rows.device().is_cuda() && half && rows.dims().last().is_some_and(|size| size % 8 == 0)
 }
 
 struct Attend<'a> {

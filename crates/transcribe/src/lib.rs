@@ -49,6 +49,7 @@ mod guards;
 pub mod parts;
 mod queue;
 mod segment;
+mod shift;
 mod sound;
 mod stage;
 mod words;
