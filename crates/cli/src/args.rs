@@ -193,7 +193,7 @@ pub struct Eval {
     /// head's]
     #[arg(long, value_name = "SHARE")]
     pub threshold: Option<f32>,
-    /// For summary, follow-ups, keywords and sentiment: write what was said beside what was meant
+    /// For flow, summary, follow-ups, keywords and sentiment: write what was said beside what was meant
     #[arg(long, value_name = "OUT.jsonl")]
     pub predictions: Option<PathBuf>,
     /// Score the predictions of another method, in the form that --predictions writes
@@ -213,6 +213,8 @@ pub enum EvalKind {
     Asr,
     /// ROUGE of the summary, the best over the references
     Summary,
+    /// Pk and WindowDiff of where topics begin, and how often a topic's kind is right
+    Flow,
     /// Precision and recall of turns that are part of a follow-up; where each talk has more than two speakers, of action items,
     /// by our head for meetings
     FollowUps,

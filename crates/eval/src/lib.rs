@@ -41,9 +41,9 @@ pub use fixtures::{
 pub use listed::Listed;
 pub use normalize::normalize_english;
 pub use texts::{
-    FeltTurn, FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, LabelledTurn, Line, SaidFollowUps,
-    SaidKeywords, SaidSentiment, SaidSummary, SaidTurn, SentimentItem, SentimentReport, SpokenTurn, SummaryItem,
-    SummaryReport, WordLimit, read_lines, write_lines,
+    FeltTurn, FlowItem, FlowReport, FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, LabelledTurn, Line,
+    SaidFlow, SaidFollowUps, SaidKeywords, SaidSentiment, SaidSummary, SaidTopic, SaidTurn, SentimentItem,
+    SentimentReport, SpokenTurn, SummaryItem, SummaryReport, TopicTurn, WordLimit, read_lines, write_lines,
 };
 pub use timing::TimeErrors;
 pub use transcript::{Transcript, TranscriptTurn, talk};

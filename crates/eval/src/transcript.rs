@@ -114,6 +114,7 @@ pub fn talk<'a>(call_id: &str, lines: impl IntoIterator<Item = (&'a str, &'a str
             start_ms,
             end_ms: now,
             text: line.text.clone(),
+            language: None,
             overlap_ms: 0,
             pause_before_ms: 0,
             words: Vec::new(),

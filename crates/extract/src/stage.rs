@@ -15,7 +15,7 @@ use schema::{
 use std::{collections::HashSet, sync::Arc};
 
 /// Raised when the same configuration and models give other results.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What is found in one call.
 type Rows = (Vec<FollowUp>, Vec<Keyword>);
@@ -105,7 +105,7 @@ impl Stage for Extract {
     fn run(&mut self, input: &mut dyn Iterator<Item = Item>, out: &mut dyn Sink) -> Result<(), StageError> {
         let tables = Tables::collect(input);
         let calls = tables.by_call::<Call>()?;
-        let turns = tables.by_call::<Turn>()?;
+        let turns = tables.english(self.name(), out)?;
         // A call whose text cannot be read at all fails alone, before the shard's texts go to the encoder together.
         let read: Vec<Result<(&str, Ask<'_>), CallFailure>> = turns
             .par_iter()

@@ -21,7 +21,7 @@ impl CallFlow {
     /// says so.
     pub fn of(config: &FlowConfig, call: &Call, segments: &[Segment]) -> Self {
         let spoken = turns::turns(config, turns::utterances(segments, config.utterance_gap_ms));
-        let rows = turns::rows(call, &spoken);
+        let rows = turns::rows(call, segments, &spoken);
         let speakers = metrics::speakers(config, call, &spoken, &rows);
         let call = metrics::of_call(call, &spoken, &speakers);
         Self { turns: rows, backchannels: spoken.iter().map(|t| t.backchannel).collect(), speakers, call }

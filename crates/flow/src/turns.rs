@@ -169,7 +169,7 @@ pub(crate) fn speaker(call: &Call, channel: i32) -> (String, Option<String>) {
 }
 
 /// The turns as rows.
-pub(crate) fn rows(call: &Call, turns: &[Spoken]) -> Vec<Turn> {
+pub(crate) fn rows(call: &Call, segments: &[Segment], turns: &[Spoken]) -> Vec<Turn> {
     let mut speech: Vec<Span> = turns.iter().flat_map(|t| t.utterances.iter().map(Utterance::span)).collect();
     speech.sort_unstable();
     let others: BTreeMap<i32, Vec<Span>> = turns
@@ -193,6 +193,10 @@ pub(crate) fn rows(call: &Call, turns: &[Spoken]) -> Vec<Turn> {
             start_ms: span.0,
             end_ms: span.1,
             text: words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" "),
+            language: segments
+                .iter()
+                .find(|s| s.channel == channel && s.end_ms >= span.0)
+                .and_then(|s| s.language.clone()),
             overlap_ms: others.get(&channel).map_or(0, |others| shared(span, others)),
             pause_before_ms: (span.0 - before).max(0),
             words,

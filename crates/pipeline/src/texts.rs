@@ -2,7 +2,7 @@
 
 use crate::{Assembly, PipelineError, RunOptions, output::Output};
 use arrow::array::RecordBatch;
-use schema::{Call, Item, Row, Stage, StageError, StageName, Table, Turn, from_batch, to_batch};
+use schema::{Call, Item, Row, Segment, Stage, StageError, StageName, Table, Topic, Turn, from_batch, to_batch};
 use std::collections::BTreeMap;
 use summarize::{Dialogue, Line};
 
@@ -18,9 +18,29 @@ pub fn rows_of<T: Row>(
     stage: StageName,
     talks: &[Talk],
 ) -> Result<BTreeMap<String, Vec<T>>, PipelineError> {
+    rows(assembly, stage, talks)
+}
+
+/// Parts calls into topics, from their segments; by `call_id`.
+///
+/// # Errors
+/// A stage that cannot be made or run; a call that it could not finish.
+pub fn topics(
+    assembly: &mut Assembly<'_>,
+    calls: &[(Call, Vec<Segment>)],
+) -> Result<BTreeMap<String, Vec<Topic>>, PipelineError> {
+    rows(assembly, StageName::Flow, calls)
+}
+
+/// Runs a stage over calls and their rows of another table.
+fn rows<T: Row, R: Row + Clone>(
+    assembly: &mut Assembly<'_>,
+    stage: StageName,
+    calls: &[(Call, Vec<R>)],
+) -> Result<BTreeMap<String, Vec<T>>, PipelineError> {
     let mut stage = assembly.stage(stage)?;
     let mut found: BTreeMap<String, Vec<T>> = BTreeMap::new();
-    for shard in talks.chunks(RunOptions::default().shard_size.max(1)) {
+    for shard in calls.chunks(RunOptions::default().shard_size.max(1)) {
         let mut tables = run(&mut *stage, shard)?;
         for batch in tables.remove(&T::TABLE).into_iter().flatten() {
             for row in from_batch::<T>(&batch).map_err(StageError::from)? {
@@ -31,10 +51,13 @@ pub fn rows_of<T: Row>(
     Ok(found)
 }
 
-fn run(stage: &mut dyn Stage, shard: &[Talk]) -> Result<BTreeMap<Table, Vec<RecordBatch>>, StageError> {
+fn run<R: Row + Clone>(
+    stage: &mut dyn Stage,
+    shard: &[(Call, Vec<R>)],
+) -> Result<BTreeMap<Table, Vec<RecordBatch>>, StageError> {
     let calls: Vec<Call> = shard.iter().map(|(call, _)| call.clone()).collect();
-    let turns: Vec<Turn> = shard.iter().flat_map(|(_, turns)| turns.clone()).collect();
-    let items = [Item::Batch(Table::Calls, to_batch(&calls)?), Item::Batch(Table::Turns, to_batch(&turns)?)];
+    let rows: Vec<R> = shard.iter().flat_map(|(_, rows)| rows.clone()).collect();
+    let items = [Item::Batch(Table::Calls, to_batch(&calls)?), Item::Batch(R::TABLE, to_batch(&rows)?)];
     let mut output = Output::default();
     stage.run(&mut items.into_iter(), &mut output)?;
     output.whole(stage.name())

@@ -13,7 +13,7 @@
 //! tables ([`Tables`]); rows of text are small. Cancellation: `Sink::batch` returns [`StageError::Closed`] once nobody
 //! wants more, and the stage passes that on.
 
-use crate::{Fingerprint, ModelId, Row, SchemaError, Table, from_batch, to_batch};
+use crate::{Call, Fingerprint, ModelId, Row, SchemaError, Table, Turn, from_batch, to_batch};
 use arrow::array::RecordBatch;
 use std::{collections::BTreeMap, fmt, panic, str::FromStr};
 
@@ -199,6 +199,38 @@ impl Tables {
             }
         }
         Ok(calls)
+    }
+
+    /// The turns by call, for stages that know English alone: a call in another language is given up and said. A call's
+    /// language is that of most of its turns' words, else what the call list says; where neither is known it is taken as English.
+    pub fn english(&self, stage: StageName, out: &mut dyn Sink) -> Result<BTreeMap<String, Vec<Turn>>, StageError> {
+        let calls = self.by_call::<Call>()?;
+        let mut turns = self.by_call::<Turn>()?;
+        let mut foreign = Vec::new();
+        for (id, turns) in &turns {
+            let mut words: BTreeMap<&str, usize> = BTreeMap::new();
+            for turn in turns {
+                if let Some(language) = &turn.language {
+                    *words.entry(language).or_default() += turn.text.split_whitespace().count();
+                }
+            }
+            let most = words.into_iter().max_by_key(|(_, count)| *count).map(|(language, _)| language);
+            let listed = || calls.get(id)?.first()?.language.as_deref();
+            if let Some(language) = most.or_else(listed)
+                && !language.split(['-', '_']).next().is_some_and(|primary| primary.eq_ignore_ascii_case("en"))
+            {
+                let message = format!(
+                    "call {id} is in the language \"{language}\", and {stage} reads English alone; its transcript and the tables of \
+                     flow are there"
+                );
+                foreign.push(CallFailure::new(id, FailureKind::BadInput, message));
+            }
+        }
+        for failure in foreign {
+            turns.remove(&failure.call_id);
+            out.fail(failure)?;
+        }
+        Ok(turns)
     }
 }
 

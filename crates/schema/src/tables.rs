@@ -177,6 +177,7 @@ impl Table {
                 col("start_ms", DataType::Int64, "start of the first word"),
                 col("end_ms", DataType::Int64, "end of the last word"),
                 col("text", DataType::Utf8, "the turn's words"),
+                opt("language", DataType::Utf8, "BCP 47 code of what was recognized"),
                 col(
                     "overlap_ms",
                     DataType::Int64,
@@ -226,7 +227,7 @@ impl Table {
                 col("first_turn", DataType::Int32, "turn_index of the first turn"),
                 col("last_turn", DataType::Int32, "turn_index of the last turn, inclusive"),
                 col("label", DataType::Utf8, "its keyphrases"),
-                col("kind", DataType::Utf8, "opening, body or closing"),
+                col("kind", DataType::Utf8, "opening, discovery, pricing, objection, next_steps, closing, or body: none of these"),
             ],
             Self::Summaries => vec![
                 col("point_index", DataType::Int32, "position in the summary, from 0"),

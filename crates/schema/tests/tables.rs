@@ -9,7 +9,8 @@ use arrow::{
 use chrono::{NaiveDate, TimeZone, Utc};
 use schema::{
     AudioBlock, Call, CallFailure, Evidence, FailureKind, FollowUp, Item, Participant, Row, SchemaError, Segment,
-    SentimentTrend, StageErrorRow, Table, Tables, Turn, Word, from_batch, guard, to_batch, validate,
+    SentimentTrend, Sink, StageError, StageErrorRow, StageName, Table, Tables, Turn, Word, from_batch, guard, to_batch,
+    validate,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -30,6 +31,7 @@ fn turn(call_id: &str, turn_index: i32) -> Turn {
         start_ms: 10,
         end_ms: 20,
         text: "Grüße, 你好.".into(),
+        language: None,
         overlap_ms: 0,
         pause_before_ms: 0,
         words: vec![Word { text: "Grüße,".into(), start_ms: 10, end_ms: 15, probability: 0.5 }],
@@ -185,4 +187,40 @@ fn a_panic_costs_its_call_and_keeps_its_words_to_itself() {
     assert!(!failure.message.contains("customer"));
     let bad = || Err::<(), _>(CallFailure::new("a", FailureKind::BadInput, "empty file"));
     assert_eq!(guard("a", bad).unwrap_err().kind, FailureKind::BadInput);
+}
+
+#[test]
+fn a_stage_that_reads_english_says_which_calls_are_not() {
+    #[derive(Default)]
+    struct Failures(Vec<CallFailure>);
+    impl Sink for Failures {
+        fn batch(&mut self, _: Table, _: RecordBatch) -> Result<(), StageError> {
+            Ok(())
+        }
+
+        fn fail(&mut self, failure: CallFailure) -> Result<(), StageError> {
+            self.0.push(failure);
+            Ok(())
+        }
+    }
+    let said = |call: &str, index, text: &str, language: Option<&str>| Turn {
+        text: text.into(),
+        language: language.map(str::to_owned),
+        ..turn(call, index)
+    };
+    let turns = [
+        said("english", 0, "Good morning", Some("en-GB")),
+        said("mixed", 0, "Hello there my friend", Some("en")),
+        said("mixed", 1, "Guten Tag", Some("de")),
+        said("german", 0, "Hello", Some("en")),
+        said("german", 1, "Guten Tag, was kann ich tun", Some("de-AT")),
+        said("unsaid", 0, "Good morning", None),
+    ];
+    let mut items = [Item::Batch(Table::Turns, to_batch(&turns).unwrap())].into_iter();
+    let mut failures = Failures::default();
+    let found = Tables::collect(&mut items).english(StageName::Summarize, &mut failures).unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["english", "mixed", "unsaid"]);
+    let [failure] = &failures.0[..] else { panic!("{:?}", failures.0) };
+    assert_eq!((failure.call_id.as_str(), failure.kind), ("german", FailureKind::BadInput));
+    assert!(failure.message.contains("\"de-AT\"") && failure.message.contains("summarize reads English alone"));
 }

@@ -19,6 +19,7 @@ pub fn run(args: &Eval, common: &Common) -> Result<Outcome> {
         EvalKind::Asr => asr(args, common),
         EvalKind::Fixtures => fixtures(args),
         EvalKind::Summary => eval_texts::summary(args, common),
+        EvalKind::Flow => eval_texts::flow(args, common),
         EvalKind::FollowUps => eval_texts::follow_ups(args, common),
         EvalKind::Keywords => eval_texts::keywords(args, common),
         EvalKind::Sentiment => eval_texts::sentiment(args, common),

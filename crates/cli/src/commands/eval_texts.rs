@@ -1,4 +1,4 @@
-//! `eval summary|follow-ups|keywords|sentiment`: insight beside what people say of the same texts.
+//! `eval flow|summary|follow-ups|keywords|sentiment`: insight beside what people say of the same texts.
 
 use super::{registry, threads};
 use crate::{
@@ -7,11 +7,12 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use eval::{
-    FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, Line, SaidFollowUps, SaidKeywords, SaidSentiment,
-    SaidSummary, SaidTurn, SentimentItem, SentimentReport, SummaryItem, SummaryReport, read_lines, talk, write_lines,
+    FlowItem, FlowReport, FollowUpItem, FollowUpReport, KeywordItem, KeywordReport, Line, SaidFlow, SaidFollowUps,
+    SaidKeywords, SaidSentiment, SaidSummary, SaidTopic, SaidTurn, SentimentItem, SentimentReport, SummaryItem,
+    SummaryReport, Transcript, read_lines, talk, write_lines,
 };
 use pipeline::{Assembly, Spec, Talk, rows_of};
-use schema::{FollowUp, Keyword, Sentiment, StageName};
+use schema::{Call, FollowUp, Keyword, Segment, Sentiment, StageName, Topic};
 use serde::Serialize;
 use std::{collections::BTreeSet, path::Path};
 
@@ -50,6 +51,59 @@ pub fn summary(args: &Eval, common: &Common) -> Result<Outcome> {
             r.method
         )
     })
+}
+
+pub fn flow(args: &Eval, common: &Common) -> Result<Outcome> {
+    let items: Vec<FlowItem> = read_lines(&args.data)?;
+    let said = said(
+        args,
+        items.len(),
+        |i| items[i].turns.len(),
+        || {
+            let calls = items.iter().enumerate().map(|(i, item)| {
+                let turns = item.turns.iter().map(|turn| turn.turn.clone()).collect();
+                Transcript { turns }.rows(&format!("{i:06}"))
+            });
+            let calls: Vec<(Call, Vec<Segment>)> = calls.collect();
+            let mut topics = with_pipeline(args, common, |_| (), |a| Ok(pipeline::topics(a, &calls)?))?;
+            Ok(items
+                .iter()
+                .zip(&calls)
+                .map(|(item, (call, segments))| {
+                    said_flow(item, segments, &topics.remove(&call.call_id).unwrap_or_default())
+                })
+                .collect())
+        },
+    )?;
+    let r = FlowReport::new(&items, &said);
+    print(args, &r, || {
+        let kinds = r.kind_accuracy.map(|share| format!(", kinds right in {:.1} % of the turns", share * 100.0));
+        format!(
+            "Pk {:.1} % (of one topic {:.1} %), WindowDiff {:.1} %{}: {} topics, {} said, {} turns",
+            r.pk * 100.0,
+            r.pk_of_one_topic * 100.0,
+            r.window_diff * 100.0,
+            kinds.unwrap_or_default(),
+            r.topics,
+            r.said,
+            r.items
+        )
+    })
+}
+
+/// A line of the set belongs to the last topic that has begun when it begins.
+fn said_flow(item: &FlowItem, segments: &[Segment], topics: &[Topic]) -> SaidFlow {
+    let mut lines: Vec<&Segment> = segments.iter().collect();
+    lines.sort_by_key(|line| (line.start_ms, line.channel));
+    let topic = |line: &&Segment| {
+        let topic = topics.iter().rposition(|topic| topic.start_ms <= line.start_ms).unwrap_or(0);
+        SaidTopic { topic, kind: topics.get(topic).map(|topic| topic.kind.clone()).unwrap_or_default() }
+    };
+    SaidFlow {
+        id: item.id.clone(),
+        topics: item.turns.iter().map(|turn| turn.topic.clone()).collect(),
+        turns: lines.iter().map(topic).collect(),
+    }
 }
 
 pub fn follow_ups(args: &Eval, common: &Common) -> Result<Outcome> {
@@ -242,6 +296,11 @@ trait Said: Serialize + Line {
 
 impl Said for SaidSummary {}
 impl Said for SaidKeywords {}
+impl Said for SaidFlow {
+    fn parts(&self) -> usize {
+        self.turns.len()
+    }
+}
 impl Said for SaidFollowUps {
     fn parts(&self) -> usize {
         self.scores.len()

@@ -3,7 +3,7 @@
 use super::{filtered, models, nightcall, root, text};
 use std::{fs, path::PathBuf};
 
-const KINDS: [&str; 4] = ["summary", "follow-ups", "keywords", "sentiment"];
+const KINDS: [&str; 5] = ["flow", "summary", "follow-ups", "keywords", "sentiment"];
 
 fn data(name: &str) -> PathBuf {
     root().join("fixtures/eval").join(name)

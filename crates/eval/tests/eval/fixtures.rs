@@ -74,6 +74,7 @@ impl Written {
                 start_ms: whole(&turn["start_ms"]),
                 end_ms: whole(&turn["end_ms"]),
                 text: text(&turn["text"]),
+                language: None,
                 overlap_ms: 0,
                 pause_before_ms: 0,
                 words,

@@ -267,6 +267,7 @@ fn turn(id: &str, index: i32, role: &str, text: &str) -> Turn {
         start_ms,
         end_ms: start_ms + 4000,
         text: text.into(),
+        language: None,
         overlap_ms: 0,
         pause_before_ms: 0,
         words: words.collect(),
