@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_sine_stays_that_sine() {
         for rate in [8000, 11025, 22050, 24000, 32000, 44100, 48000, 96000, 7999] {
-            for hertz in [50.0, 440.0, 3400.0, 3800.0] {
+            for hertz in [50.0, 440.0, 3400.0, 3700.0] {
                 let out = run(rate, &[sine(f64::from(rate), hertz, 1.0)], 1152).remove(0);
                 let want = sine(16000.0, hertz, 1.0);
                 assert_eq!(out.len(), want.len(), "{rate}");
