@@ -279,7 +279,7 @@ impl Packets {
                     let track = audio_tracks(&*self.format).nth(self.track_index);
                     let track = track.ok_or("its audio track ends half way")?;
                     self.decoder = make_decoder(track, &self.info.container)?;
-                    self.table = table_of(&mut *self.decoder);
+                    self.table = None;
                     (self.track, self.origin) = (track.id, None);
                     continue;
                 }
@@ -289,7 +289,7 @@ impl Packets {
                 }
             };
             let planes = if let Some(table) = self.table.as_deref().filter(|_| self.good > 0) {
-                // Three times as quick as a call a sample, as symphonia does it, and a copy.
+                // A fifth of the time that a WAV file takes is saved beside symphonia's call a sample and the copy.
                 let planes = spread(table, &packet.data, self.info.channel_count);
                 if planes[0].is_empty() {
                     continue;

@@ -10,7 +10,7 @@ const BLOCK: usize = 1024;
 
 /// A resampler that is fed in pieces of any length: n samples in give n x 16000 / rate out, rounded, at the same times.
 pub(crate) enum Resampler {
-    Double(Double),
+    Double(Box<Double>),
     Fourier(Box<Fourier>),
 }
 
@@ -20,7 +20,7 @@ impl Resampler {
         let rate = rate as usize;
         Ok(match rate {
             SAMPLE_RATE => None,
-            _ if 2 * rate == SAMPLE_RATE => Some(Self::Double(Double::new(channels))),
+            _ if 2 * rate == SAMPLE_RATE => Some(Self::Double(Box::new(Double::new(channels)))),
             _ => Some(Self::Fourier(Box::new(Fourier::new(rate, channels)?))),
         })
     }
