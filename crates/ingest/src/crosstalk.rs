@@ -24,6 +24,11 @@ const SAME: f64 = 0.8;
 const TIE: f64 = 1.26;
 /// A channel is a copy if this share of what is heard on it is another's.
 const COPY: f64 = 0.9;
+/// Channels of the same sound may be recordings of one line where neither has more than this many times the power of the
+/// other, 12 dB; an echo or a leak is weaker than that.
+const ALIKE: f64 = 16.0;
+/// Windows of its own after which a channel is taken not to be another again: 5 s of speech.
+const OWN: u64 = 10;
 /// Samples over which sound fades: 5 ms.
 const FADE: usize = SAMPLE_RATE / 200;
 
@@ -35,6 +40,8 @@ pub(crate) struct Crosstalk {
     heard: Vec<u64>,
     /// Windows in which a channel is another again: by channel, and by that other.
     same: Vec<Vec<u64>>,
+    /// Those of them in which the two are about as loud.
+    alike: Vec<Vec<u64>>,
     /// Whether a channel was silenced at the end of the last block.
     silenced: Vec<bool>,
 }
@@ -53,6 +60,7 @@ impl Crosstalk {
             inverse: planner.plan_fft_inverse(TRANSFORM),
             heard: vec![0; channels],
             same: vec![vec![0; channels]; channels],
+            alike: vec![vec![0; channels]; channels],
             silenced: vec![false; channels],
         }
     }
@@ -78,6 +86,7 @@ impl Crosstalk {
                     self.correlation(spectrum, &block[channel][start..end]) >= SAME
                 };
                 self.same[channel][loudest] += u64::from(same);
+                self.alike[channel][loudest] += u64::from(same && powers[channel] * ALIKE >= top);
                 gate.push(same);
             }
         }
@@ -137,6 +146,27 @@ impl Crosstalk {
     pub fn copy_of(&self, channel: usize) -> Option<usize> {
         let heard = self.heard[channel] as f64;
         self.same[channel].iter().position(|&same| same > 0 && same as f64 >= COPY * heard)
+    }
+
+    /// Whether two channels are one recording stored twice, whichever of them is the louder one, and be it now this one and now
+    /// that: all that is heard on one of them is heard on the other.
+    pub fn are_one(&self, a: usize, b: usize) -> bool {
+        [self.own(a, b), self.own(b, a)]
+            .iter()
+            .any(|&(own, heard)| heard > 0 && own as f64 <= (1.0 - COPY) * heard as f64)
+    }
+
+    /// Whether each of two channels has had enough sound of its own, and more of it than of the other's, for it to be settled
+    /// that they are not one recording.
+    pub fn are_apart(&self, a: usize, b: usize) -> bool {
+        [self.own(a, b), self.own(b, a)].iter().all(|&(own, heard)| own >= OWN && 2 * own >= heard)
+    }
+
+    /// Windows in which a channel is heard and is not another one again, and those in which it is heard.
+    fn own(&self, channel: usize, other: usize) -> (u64, u64) {
+        let heard = self.heard[channel];
+        let others = self.same[channel][other] + self.alike[other][channel];
+        (heard.saturating_sub(others), heard)
     }
 
     /// Share of what is heard on a channel that is another's; 0 where nothing is.
@@ -220,6 +250,38 @@ mod tests {
         // The louder one is kept, whichever it is.
         let (crosstalk, _) = run(vec![delayed(&sound, 0, 0.3), sound.clone()]);
         assert_eq!((crosstalk.copy_of(0), crosstalk.copy_of(1)), (Some(1), None));
+    }
+
+    #[test]
+    fn one_recording_stored_twice_is_told_from_a_line_that_leaks() {
+        let sound = voice(25.0, 1);
+        // Also where an automatic gain makes now the one and now the other the louder one.
+        let swaying = |at: f64| -> Vec<f32> {
+            let gain = |i: usize| 0.5 + 0.2 * (i as f64 / 32_000.0 + at).sin();
+            sound.iter().enumerate().map(|(i, s)| s * gain(i) as f32).collect()
+        };
+        for pair in [
+            vec![sound.clone(), sound.clone()],
+            vec![sound.clone(), delayed(&sound, 300, 0.9)],
+            vec![delayed(&sound, 0, 0.15), sound.clone()],
+            vec![swaying(0.0), swaying(3.0)],
+        ] {
+            let (crosstalk, _) = run(pair);
+            assert!(crosstalk.are_one(0, 1) && crosstalk.are_one(1, 0), "{crosstalk:?}");
+            assert!(!crosstalk.are_apart(0, 1), "{crosstalk:?}");
+        }
+        // Each is heard on the other's channel too, 20 dB below.
+        let (agent, customer) = (voice(40.0, 1), voice(40.0, 3));
+        let with = |own: &[f32], other: &[f32]| -> Vec<f32> {
+            own.iter().zip(delayed(other, 300, 0.1)).map(|(own, other)| own + other).collect()
+        };
+        for pair in [vec![agent.clone(), customer.clone()], vec![with(&agent, &customer), with(&customer, &agent)]] {
+            let (crosstalk, _) = run(pair);
+            assert!(!crosstalk.are_one(0, 1) && crosstalk.are_apart(0, 1), "{crosstalk:?}");
+        }
+        // Nobody speaks on the one: nothing of it is on the other.
+        let (crosstalk, _) = run(vec![agent, vec![0.0; 640_000]]);
+        assert!(!crosstalk.are_one(0, 1) && !crosstalk.are_apart(0, 1));
     }
 
     #[test]

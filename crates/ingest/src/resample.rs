@@ -1,5 +1,6 @@
 //! Any rate to 16 kHz, as the samples come.
 
+use crate::double::Double;
 use rubato::{Fft, FixedSync, Indexing, Resampler as _, audioadapter_buffers::direct::SequentialSliceOfVecs};
 use schema::SAMPLE_RATE;
 
@@ -7,9 +8,44 @@ use schema::SAMPLE_RATE;
 /// that a block is quick.
 const BLOCK: usize = 1024;
 
-/// Rubato's synchronous resampler, fed in pieces of any length. The filter's delay is taken off the front and the tail
-/// is flushed, so that n samples in give n x 16000 / rate out, rounded, at the same times.
-pub(crate) struct Resampler {
+/// A resampler that is fed in pieces of any length: n samples in give n x 16000 / rate out, rounded, at the same times.
+pub(crate) enum Resampler {
+    Double(Box<Double>),
+    Fourier(Box<Fourier>),
+}
+
+impl Resampler {
+    /// From `rate` in Hz; none where that is 16 kHz already.
+    pub fn new(rate: u32, channels: usize) -> Result<Option<Self>, String> {
+        let rate = rate as usize;
+        Ok(match rate {
+            SAMPLE_RATE => None,
+            _ if 2 * rate == SAMPLE_RATE => Some(Self::Double(Box::new(Double::new(channels)))),
+            _ => Some(Self::Fourier(Box::new(Fourier::new(rate, channels)?))),
+        })
+    }
+
+    /// Takes samples, a slice a channel and all of one length, and appends what they make to `out`.
+    pub fn push(&mut self, planes: &[Vec<f32>], out: &mut [Vec<f32>]) -> Result<(), String> {
+        match self {
+            Self::Double(double) => double.push(planes, out),
+            Self::Fourier(fourier) => fourier.push(planes, out)?,
+        }
+        Ok(())
+    }
+
+    /// Appends the tail. Nothing may be pushed after it.
+    pub fn finish(&mut self, out: &mut [Vec<f32>]) -> Result<(), String> {
+        match self {
+            Self::Double(double) => double.finish(out),
+            Self::Fourier(fourier) => fourier.finish(out)?,
+        }
+        Ok(())
+    }
+}
+
+/// Rubato's synchronous resampler. The filter's delay is taken off the front and the tail is flushed.
+pub(crate) struct Fourier {
     fft: Fft<f32>,
     rate: u64,
     /// Samples that do not fill a block yet, a vector a channel.
@@ -21,13 +57,8 @@ pub(crate) struct Resampler {
     given: u64,
 }
 
-impl Resampler {
-    /// From `rate` in Hz; none where that is 16 kHz already.
-    pub fn new(rate: u32, channels: usize) -> Result<Option<Self>, String> {
-        let rate = rate as usize;
-        if rate == SAMPLE_RATE {
-            return Ok(None);
-        }
+impl Fourier {
+    fn new(rate: usize, channels: usize) -> Result<Self, String> {
         let (from, to) = ratio(rate);
         // An even number of the smallest blocks, so that the filter's delay is a whole number of samples on both sides.
         let blocks = BLOCK.div_ceil(from.min(to)).next_multiple_of(2);
@@ -44,11 +75,10 @@ impl Resampler {
         let output = vec![vec![0.0; fft.output_frames_max()]; channels];
         let input = vec![Vec::with_capacity(fft.input_frames_max()); channels];
         let delay = fft.output_delay();
-        Ok(Some(Self { fft, rate: rate as u64, input, output, delay, taken: 0, given: 0 }))
+        Ok(Self { fft, rate: rate as u64, input, output, delay, taken: 0, given: 0 })
     }
 
-    /// Takes samples, a slice a channel and all of one length, and appends what they make to `out`.
-    pub fn push(&mut self, planes: &[Vec<f32>], out: &mut [Vec<f32>]) -> Result<(), String> {
+    fn push(&mut self, planes: &[Vec<f32>], out: &mut [Vec<f32>]) -> Result<(), String> {
         let frames = planes.first().map_or(0, Vec::len);
         let need = self.fft.input_frames_next();
         let mut from = 0;
@@ -66,8 +96,7 @@ impl Resampler {
         Ok(())
     }
 
-    /// Appends the tail. Nothing may be pushed after it.
-    pub fn finish(&mut self, out: &mut [Vec<f32>]) -> Result<(), String> {
+    fn finish(&mut self, out: &mut [Vec<f32>]) -> Result<(), String> {
         let end = (self.taken * SAMPLE_RATE as u64 + self.rate / 2) / self.rate;
         while self.given < end {
             self.block(out, end)?;
@@ -134,7 +163,7 @@ mod tests {
     #[test]
     fn a_sine_stays_that_sine() {
         for rate in [8000, 11025, 22050, 24000, 32000, 44100, 48000, 96000, 7999] {
-            for hertz in [50.0, 440.0, 3400.0] {
+            for hertz in [50.0, 440.0, 3400.0, 3700.0] {
                 let out = run(rate, &[sine(f64::from(rate), hertz, 1.0)], 1152).remove(0);
                 let want = sine(16000.0, hertz, 1.0);
                 assert_eq!(out.len(), want.len(), "{rate}");

@@ -65,6 +65,30 @@ impl Sound {
     }
 }
 
+/// The first of `withheld` channels that is one recording with a channel that is to be heard, and that channel: a mono call
+/// stored as two channels, of which withholding one would withhold nothing. Second, milliseconds that were read to know it.
+///
+/// To know that, both must be looked at. Blocks are decoded from the start, compared in windows of half a second and dropped;
+/// no more of them than until each channel of every such pair has had 5 s of speech that is not on the other, which is the
+/// first blocks of most calls, and all where one channel has little of its own.
+pub(crate) fn stored_twice(decoder: Decoder, withheld: &[usize]) -> Result<(Option<(usize, usize)>, i64), IngestError> {
+    let mut sound = Sound::new(decoder);
+    let channels = sound.info().channel_count;
+    let heard = |channel: &usize| !withheld.contains(channel);
+    let pairs: Vec<(usize, usize)> = withheld
+        .iter()
+        .filter(|&&channel| channel < channels)
+        .flat_map(|&channel| (0..channels).filter(heard).map(move |other| (channel, other)))
+        .collect();
+    while !pairs.iter().all(|&(a, b)| sound.crosstalk.are_apart(a, b)) {
+        if sound.next_block()?.is_none() {
+            let twice = pairs.into_iter().find(|&(a, b)| sound.crosstalk.are_one(a, b));
+            return Ok((twice, sound.duration_ms()));
+        }
+    }
+    Ok((None, sound.duration_ms()))
+}
+
 /// A whole recording at 16 kHz, a vector a channel: for evaluation and benches, which hold little audio.
 pub fn decode(path: &Path) -> Result<(AudioInfo, Vec<Vec<f32>>), IngestError> {
     let mut sound = Sound::new(Decoder::open(path)?);

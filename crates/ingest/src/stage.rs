@@ -4,21 +4,26 @@ use crate::{
     Decoder, IngestConfig, IngestError, Sound,
     consent::{Verdict, verdict},
     decoder::BLOCK_SAMPLES,
+    sound::stored_twice,
     source::Source,
 };
 use schema::{
     AudioBlock, Call, CallFailure, FailureKind, Fingerprint, Item, ModelId, Participant, Recording, Sink, Stage,
     StageError, StageName, Table, from_batch, guard,
 };
-use std::path::Path;
+use std::{
+    io::{self, Seek as _},
+    path::Path,
+};
 
 /// Raised when the same recordings give other rows.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Reads recordings: pushes their sound as `audio`, channel by channel in blocks of 10 s, and then their row of `calls`.
 ///
 /// A call that the consent rule refuses is a row, and its recording is not touched; a channel that it withholds is not decoded
-/// and not pushed. A duplicate is a row too. A recording that cannot be read is failed, and what was pushed of its sound
+/// and not pushed, but for what it takes to see that the others are not copies of it: where one is, the call is refused as a
+/// mono one is. A duplicate is a row too. A recording that cannot be read is failed, and what was pushed of its sound
 /// is void. Calls come in the order in which their recordings do.
 #[derive(Debug)]
 pub struct Ingest {
@@ -27,8 +32,8 @@ pub struct Ingest {
 
 /// How reading a recording ended where it is not at fault.
 enum Read {
-    /// All its sound was pushed.
-    Pushed,
+    /// All its sound was pushed, but for withheld channels, of which this many milliseconds were compared with the others.
+    Pushed(i64),
     /// Once open, it turned out not to have the channels that would let it be heard in part.
     Refused(String),
 }
@@ -62,10 +67,15 @@ impl Ingest {
             match guard(&id, || self.read(&mut call, &withheld, out)) {
                 Ok(read) => {
                     match (read?, reason) {
-                        (Read::Pushed, None) => {}
-                        (Read::Pushed, Some(reason)) => {
+                        (Read::Pushed(_), None) => {}
+                        (Read::Pushed(compared_ms), Some(reason)) => {
                             let channels: Vec<String> = withheld.iter().map(usize::to_string).collect();
-                            let reason = format!("{reason}; not decoded: channel {}", channels.join(", "));
+                            let reason = format!(
+                                "{reason}; not decoded: channel {}, but for {:.0} s that were compared with the other \
+                                 channels and dropped",
+                                channels.join(", "),
+                                compared_ms as f64 / 1000.0
+                            );
                             (call.status, call.status_reason) = ("partial".into(), Some(reason));
                         }
                         (Read::Refused(why), reason) => {
@@ -102,9 +112,19 @@ impl Ingest {
         };
         let failed = |error: IngestError| bad(error.to_string());
         let path = Path::new(call.source_uri.strip_prefix("file://").unwrap_or(&call.source_uri)).to_owned();
-        let hash = source.hash().map_err(|e| bad(format!("{}: cannot be read: {e}", path.display())))?;
+        let unreadable = |e: io::Error| bad(format!("{}: cannot be read: {e}", path.display()));
+        let hash = source.hash().map_err(unreadable)?;
         call.content_sha256 = Some(hash);
         let track = call.track.map_or(0, |track| track as usize);
+        let (twice, compared_ms) = if withheld.is_empty() {
+            (None, 0)
+        } else {
+            let again = source.again().map_err(unreadable)?;
+            let twice =
+                stored_twice(Decoder::of_source(&path, again, track).map_err(failed)?, withheld).map_err(failed)?;
+            source.rewind().map_err(unreadable)?; // files share their position
+            twice
+        };
         let mut sound = Sound::new(Decoder::of_source(&path, source, track).map_err(failed)?);
         let info = sound.info();
         let channels = info.channel_count;
@@ -113,6 +133,12 @@ impl Ingest {
         (call.decoder, call.track_count) = (Some(info.decoder.clone()), Some(info.track_count as i32));
         if let Some(channel) = withheld.iter().find(|&&channel| channel >= channels) {
             let why = format!(", who is not on a channel of their own: there is no channel {channel} of {channels}");
+            return Ok(Ok(Read::Refused(why)));
+        }
+        if let Some((channel, other)) = twice {
+            let why = format!(
+                ", who is not on a channel of their own: channels {channel} and {other} are one recording stored twice"
+            );
             return Ok(Ok(Read::Refused(why)));
         }
         check_channels(&id, &call.participants, channels).map_err(bad)?;
@@ -149,7 +175,7 @@ impl Ingest {
             call.participants = listed;
         }
         call.channels = Some(heard);
-        Ok(Ok(Read::Pushed))
+        Ok(Ok(Read::Pushed(compared_ms)))
     }
 }
 

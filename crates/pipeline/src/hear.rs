@@ -76,7 +76,7 @@ pub(crate) fn recognize(
     (progress, shards): (&dyn Progress, usize),
 ) {
     for task in tasks {
-        let mut shard = Shard { sound, end: None, progress, over };
+        let mut shard = Shard { sound, end: None, counted: None, progress, over };
         let stage = transcribe.as_deref_mut().filter(|_| task.recognize);
         let transcribe = stage.map(|stage| {
             progress.event(Event::Stage { stage: StageName::Transcribe, shard: task.number, shards });
@@ -123,6 +123,8 @@ struct Shard<'a> {
     sound: &'a Receiver<Sound>,
     /// What ingest came to, once the shard has ended.
     end: Option<Ran>,
+    /// The call that is being read and the first of its channels that is heard, on which its time is counted.
+    counted: Option<(String, i32)>,
     progress: &'a dyn Progress,
     over: &'a Over<'a>,
 }
@@ -134,7 +136,8 @@ impl Iterator for Shard<'_> {
         while self.end.is_none() && !self.over.is() {
             match self.sound.recv().ok()? {
                 Sound::Item(Item::Batch(Table::Audio, batch)) => {
-                    self.progress.event(Event::Audio { ms: first_channel_ms(&batch) });
+                    let ms = self.first_channel_ms(&batch);
+                    self.progress.event(Event::Audio { ms });
                     return Some(Item::Batch(Table::Audio, batch));
                 }
                 Sound::Item(Item::Batch(_, batch)) => {
@@ -148,10 +151,65 @@ impl Iterator for Shard<'_> {
     }
 }
 
-fn first_channel_ms(batch: &RecordBatch) -> i64 {
-    let column = |name| batch.column_by_name(name);
-    let (Some(channel), Some(samples)) = (column("channel"), column("samples")) else { return 0 };
-    let (channel, samples) = (channel.as_primitive::<Int32Type>(), samples.as_list::<i32>());
-    let lengths = (0..batch.num_rows()).filter(|&i| channel.value(i) == 0).map(|i| samples.value_length(i) as i64);
-    lengths.sum::<i64>() * 1000 / SAMPLE_RATE as i64
+impl Shard<'_> {
+    /// Milliseconds of the batch that are on their call's first channel.
+    fn first_channel_ms(&mut self, batch: &RecordBatch) -> i64 {
+        let column = |name| batch.column_by_name(name);
+        let (Some(call), Some(channel), Some(samples)) = (column("call_id"), column("channel"), column("samples"))
+        else {
+            return 0;
+        };
+        let (call, channel) = (call.as_string::<i32>(), channel.as_primitive::<Int32Type>());
+        let samples = samples.as_list::<i32>();
+        let mut count = 0;
+        for i in 0..batch.num_rows() {
+            let (call, channel) = (call.value(i), channel.value(i));
+            if self.counted.as_ref().is_none_or(|(counted, _)| counted != call) {
+                self.counted = Some((call.into(), channel));
+            }
+            if self.counted.as_ref().is_some_and(|(_, counted)| *counted == channel) {
+                count += samples.value_length(i) as i64;
+            }
+        }
+        count * 1000 / SAMPLE_RATE as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema::AudioBlock;
+    use std::sync::{Mutex, mpsc::sync_channel};
+
+    struct Counted(Mutex<i64>);
+
+    impl Progress for Counted {
+        fn event(&self, event: Event) {
+            if let Event::Audio { ms } = event {
+                *self.0.lock().unwrap() += ms;
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_is_counted_once_also_where_its_first_channel_is_withheld() {
+        let (next, sound) = sync_channel(BLOCKS_AHEAD);
+        let send = |call: &str, channel, seconds: usize| {
+            let samples = vec![0.0; seconds * SAMPLE_RATE];
+            let block =
+                AudioBlock { call_id: call.into(), channel, first_sample: 0, last: false, language: None, samples };
+            next.send(Sound::Item(Item::Batch(Table::Audio, block.into_batch().unwrap()))).unwrap();
+        };
+        for (call, channel, seconds) in
+            [("both", 0, 3), ("both", 1, 3), ("both", 0, 1), ("both", 1, 1), ("later", 1, 2)]
+        {
+            send(call, channel, seconds);
+        }
+        drop(next);
+        let (progress, cancel) = (Counted(Mutex::new(0)), AtomicBool::new(false));
+        let over = Over { cancel: &cancel, failed: AtomicBool::new(false) };
+        let shard = Shard { sound: &sound, end: None, counted: None, progress: &progress, over: &over };
+        assert_eq!(shard.count(), 5);
+        assert_eq!(*progress.0.lock().unwrap(), 6000);
+    }
 }

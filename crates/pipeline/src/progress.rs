@@ -19,7 +19,8 @@ pub enum Event {
         /// Shards with work.
         shards: usize,
     },
-    /// Audio went through the recognizer: milliseconds of call, counted on the first channel.
+    /// Audio went through the recognizer: milliseconds of call, counted on the first channel that is
+    /// heard.
     Audio {
         /// Milliseconds.
         ms: i64,

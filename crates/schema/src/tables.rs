@@ -140,9 +140,9 @@ impl Table {
                 col(
                     "status",
                     DataType::Utf8,
-                    "ready; partial (ready, but for the channels of those who denied consent, which were not decoded); \
-                     refused (consent: never opened); duplicate (transcribed as duplicate_of: no other table has rows of \
-                     it) or failed",
+                    "ready; partial (ready, but for the channels of those who denied consent, which were not decoded but to see \
+                     that the others are no copies); refused (consent: never opened, or found to be mono); duplicate \
+                     (transcribed as duplicate_of: no other table has rows of it) or failed",
                 ),
                 opt("status_reason", DataType::Utf8, "why it is not ready"),
                 opt("source_version", DataType::Utf8, "size and time of change (or ETag): changes when the file does"),

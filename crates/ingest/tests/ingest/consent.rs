@@ -1,6 +1,6 @@
 //! Who may not be heard is not: held against the calls that the process makes to the system.
 
-use crate::support::{Coding, fixtures, ingest, recording, voice, wav, write};
+use crate::support::{Coding, fixtures, ingest, recording, tool, voice, wav, write};
 use ingest::{ConsentRule, IngestConfig, discover};
 use schema::{Participant, Recording};
 use std::{env, path::Path, process::Command};
@@ -40,8 +40,11 @@ fn a_channel_that_is_withheld() {
         (call.status.clone(), call.status_reason.clone().unwrap_or_default())
     };
     let partial = |reason: &str| ("partial".to_owned(), reason.to_owned());
-    assert_eq!(status("agent-denied"), partial("consent denied by agent; not decoded: channel 0"));
-    assert_eq!(status("customer-denied"), partial("consent denied by customer; not decoded: channel 1"));
+    let compared = "but for 10 s that were compared with the other channels and dropped";
+    let reason = format!("consent denied by agent; not decoded: channel 0, {compared}");
+    assert_eq!(status("agent-denied"), partial(&reason));
+    let reason = format!("consent denied by customer; not decoded: channel 1, {compared}");
+    assert_eq!(status("customer-denied"), partial(&reason));
     let reason = "consent denied by customer, who is not on a channel of their own: there is no channel 1 of 1";
     assert_eq!(status("mono"), ("refused".to_owned(), reason.to_owned()));
     assert_eq!(status("mono-one"), ("refused".to_owned(), "consent denied by customer".to_owned()));
@@ -59,6 +62,61 @@ fn a_channel_that_is_withheld() {
     assert_eq!(out.samples("customer-denied", 0), out.samples("open", 0));
     assert_eq!(out.samples("agent-denied", 1), out.samples("open", 1));
     assert_eq!(out.call("customer-denied").duration_ms, Some(12_000));
+}
+
+/// A mono call that is stored as two channels: withholding one of them withholds nothing.
+#[test]
+fn one_recording_on_both_channels() {
+    let folder = tempfile::tempdir().unwrap();
+    let mix = voice(8000, 25.0, 1);
+    let quieter: Vec<f64> = mix.iter().map(|s| s * 0.3).collect();
+    let apart = [mix.clone(), voice(8000, 25.0, 2)];
+    let file = |name: &str, channels: &[Vec<f64>]| write(folder.path(), name, &wav(Coding::MuLaw, 8000, channels));
+    let copies = file("copies.wav", &[mix.clone(), mix.clone()]);
+    let weaker = file("weaker.wav", &[mix.clone(), quieter]);
+    let apart = file("apart.wav", &apart);
+    let mut rows = vec![
+        people(&copies, "customer", ("granted", Some(0)), ("denied", Some(1))),
+        people(&copies, "agent", ("denied", Some(0)), ("granted", Some(1))),
+        people(&weaker, "loud", ("denied", Some(0)), ("granted", Some(1))),
+        people(&weaker, "quiet", ("granted", Some(0)), ("denied", Some(1))),
+        people(&copies, "open", ("granted", Some(0)), ("granted", Some(1))),
+        people(&apart, "apart", ("granted", Some(0)), ("denied", Some(1))),
+    ];
+    let lossy = folder.path().join("copies.mp3");
+    let made = tool(
+        "ffmpeg",
+        &["-v", "error", "-i", copies.to_str().unwrap(), "-b:a", "24k", "-joint_stereo", "0", lossy.to_str().unwrap()],
+    );
+    if made {
+        rows.push(people(&lossy, "lossy", ("granted", Some(0)), ("denied", Some(1))));
+    }
+    let out = ingest(&rows, IngestConfig { consent: ConsentRule::Notified, ..IngestConfig::default() });
+    assert!(out.failures.is_empty(), "{:?}", out.failures);
+    let refused = |who: &str, channels: &str| {
+        format!(
+            "consent denied by {who}, who is not on a channel of their own: channels {channels} are one recording stored \
+             twice"
+        )
+    };
+    let mut wanted = vec![
+        ("customer", refused("customer", "1 and 0")),
+        ("agent", refused("agent", "0 and 1")),
+        ("loud", refused("agent", "0 and 1")),
+        ("quiet", refused("customer", "1 and 0")),
+    ];
+    if made {
+        wanted.push(("lossy", refused("customer", "1 and 0")));
+    }
+    for (id, reason) in wanted {
+        let call = out.call(id);
+        assert_eq!((call.status.as_str(), call.status_reason.as_deref()), ("refused", Some(reason.as_str())));
+        assert!(!out.audio.iter().any(|block| block.call_id == id), "{id}");
+        assert!(call.channels.is_none());
+    }
+    assert_eq!(out.call("open").status, "ready");
+    assert_eq!(out.call("apart").status, "partial");
+    assert_eq!(out.samples("apart", 0).len(), 400_000);
 }
 
 #[test]
