@@ -35,7 +35,6 @@
 
 mod config;
 mod flow;
-mod kinds;
 mod labels;
 mod metrics;
 mod spans;

@@ -1,11 +1,10 @@
 //! The stage: all calls of a shard, their texts embedded together.
 
 use crate::{
-    CallFlow, FlowConfig, TopicConfig,
-    kinds::course,
+    CallFlow, FlowConfig,
     labels::{Phrase, candidates, label},
     speech::{ends_with_question, is_backchannel, plain},
-    topics::{Kind, Unit, boundaries},
+    topics::{Kind, Unit, boundaries, edges},
     vocabulary::is_stop_word,
 };
 use inference::{InferenceError, SentenceEncoder, Vector, cosine};
@@ -145,21 +144,21 @@ impl Flow {
         let turns = &work.flow.turns;
         let light: Vec<bool> =
             turns.iter().zip(&work.flow.backchannels).map(|(t, b)| *b || is_backchannel(&t.words)).collect();
-        let mut parts: Vec<(Range<usize>, Kind)> = Vec::new();
-        let course = course(turns, &light, self.config.topics.max_topics);
-        let mut room = self.config.topics.max_topics.max(1) - course.len();
-        for (stretch, kind) in course {
-            let inside: Vec<usize> = (0..work.heavy.len()).filter(|&u| stretch.contains(&work.heavy[u])).collect();
-            let units: Vec<Unit> = inside.iter().map(|&u| work.units[u].clone()).collect();
-            let cuts = match kind {
-                Kind::Opening | Kind::Closing => Vec::new(),
-                _ => boundaries(&TopicConfig { max_topics: room + 1, ..self.config.topics.clone() }, &units),
-            };
-            room -= cuts.len();
-            let starts = [stretch.start].into_iter().chain(cuts.into_iter().map(|cut| work.heavy[inside[cut]]));
-            let starts: Vec<usize> = starts.chain([stretch.end]).collect();
-            parts.extend(starts.windows(2).map(|w| (w[0]..w[1], kind)));
+        let (mut opening, mut closing) = edges(turns, &light);
+        if turns.len() < opening + closing + self.config.topics.min_turns {
+            (opening, closing) = (0, 0);
         }
+        let body = opening..turns.len() - closing;
+        let inside: Vec<usize> = (0..work.heavy.len()).filter(|&u| body.contains(&work.heavy[u])).collect();
+        let units: Vec<Unit> = inside.iter().map(|&u| work.units[u].clone()).collect();
+        let cuts = boundaries(&self.config.topics, &units).into_iter().map(|cut| work.heavy[inside[cut]]);
+
+        let mut starts: Vec<usize> = [body.start].into_iter().chain(cuts).collect();
+        starts.push(body.end);
+        let mut parts: Vec<(Range<usize>, Kind)> = starts.windows(2).map(|w| (w[0]..w[1], Kind::Body)).collect();
+        parts.insert(0, (0..opening, Kind::Opening));
+        parts.push((body.end..turns.len(), Kind::Closing));
+        parts.retain(|(turns, _)| !turns.is_empty());
 
         let texts: Vec<Vec<&str>> =
             parts.iter().map(|(range, _)| turns[range.clone()].iter().map(|t| t.text.as_str()).collect()).collect();
@@ -206,7 +205,7 @@ impl Flow {
                     Kind::Opening => "greeting".to_owned(),
                     Kind::Closing => "goodbye".to_owned(),
                     // Nothing but words of conversation: a call that is about nothing nameable.
-                    _ => Some(found()).filter(|l| !l.is_empty()).unwrap_or_else(|| "conversation".to_owned()),
+                    Kind::Body => Some(found()).filter(|l| !l.is_empty()).unwrap_or_else(|| "conversation".to_owned()),
                 },
                 kind: stretch.kind.as_str().to_owned(),
             }

@@ -6,8 +6,12 @@
 //! cosine of their mean sentence vectors in place of Hearst's word counts; since vectors of turns dip more often than
 //! counts of words, c is positive here, where Hearst subtracts a half or one deviation.
 
-use crate::TopicConfig;
+use crate::{TopicConfig, vocabulary::formula_share};
 use inference::{Vector, cosine};
+use schema::Turn;
+
+/// Openings and closings are looked for among this many turns at each end of a call.
+const EDGE_TURNS: usize = 8;
 
 /// A dip shallower than this is noise of the encoder, whatever the other gaps are like.
 const MIN_DEPTH: f32 = 0.05;
@@ -16,11 +20,6 @@ const MIN_DEPTH: f32 = 0.05;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Opening,
-    Discovery,
-    Pricing,
-    Objection,
-    NextSteps,
-    /// None of these.
     Body,
     Closing,
 }
@@ -29,10 +28,6 @@ impl Kind {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Opening => "opening",
-            Self::Discovery => "discovery",
-            Self::Pricing => "pricing",
-            Self::Objection => "objection",
-            Self::NextSteps => "next_steps",
             Self::Body => "body",
             Self::Closing => "closing",
         }
@@ -50,6 +45,20 @@ pub(crate) struct Unit {
     pub(crate) end_ms: i64,
     /// Whether it ends with a question: no topic ends between question and answer.
     pub(crate) asks: bool,
+}
+
+/// How many turns at the start greet, and how many at the end take leave. `light` turns (backchannels and the like)
+/// belong to either where they stand among such turns.
+pub(crate) fn edges(turns: &[Turn], light: &[bool]) -> (usize, usize) {
+    let formula: Vec<bool> = turns.iter().map(|t| formula_share(&t.text) >= 0.5).collect();
+    let run = |indices: &mut dyn Iterator<Item = usize>| {
+        let belongs = indices.take(EDGE_TURNS).take_while(|&i| formula[i] || light[i]);
+        // A light turn after the last formula belongs to what follows.
+        belongs.enumerate().filter(|&(_, i)| formula[i]).map(|(n, _)| n + 1).last().unwrap_or(0)
+    };
+    let opening = run(&mut (0..turns.len()));
+    let closing = run(&mut (opening..turns.len()).rev());
+    (opening, closing)
 }
 
 /// The first unit of each topic after the first.

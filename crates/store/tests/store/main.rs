@@ -15,7 +15,6 @@ fn metrics(call_id: &str) -> CallMetrics {
         speech_ms: 1,
         silence_ms: 2,
         longest_silence_ms: 2,
-        language: None,
         overlap_ms: 0,
         switches_per_hour: 3.5,
         talk_to_listen: None,
