@@ -23,7 +23,7 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
-    allocator::keep_large_blocks();
+    allocator::keep_freed_blocks();
     quiet_panics();
     let args = Args::parse();
     let outcome = match &args.command {
