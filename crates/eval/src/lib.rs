@@ -3,7 +3,7 @@
 //! [`normalize_english`] is the Whisper English normalizer, [`Edits`] the words that differ after it, [`asr_set`] reads a
 //! set of recordings with their texts, and [`AsrReport`] is what recognizing it came to. [`load_fixtures`] reads the
 //! scripted calls, and [`score_fixtures`] compares them with the tables that a pipeline wrote ([`FixtureReport`]).
-//! Calls that are written down already are [`Transcript`]s, read by [`read_lines`] like all sets of texts. For summaries,
+//! Calls that are written down already are [`Transcript`]s, read by [`read_lines`] like all sets of texts. For topics, summaries,
 //! follow-ups, keywords and sentiment there are an item of a set ([`SummaryItem`]), what a method said of it ([`SaidSummary`])
 //! and a report ([`SummaryReport`]) each.
 //!

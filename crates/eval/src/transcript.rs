@@ -30,24 +30,33 @@ pub struct TranscriptTurn {
 }
 
 impl Transcript {
+    /// When each turn begins and ends, in milliseconds. One without times begins where those before it end and has 150 words a
+    /// minute.
+    pub fn spans(&self) -> Vec<(i64, i64)> {
+        let ms = |seconds: f64| (seconds.max(0.0) * 1000.0) as i64;
+        let span = |now: &mut i64, turn: &TranscriptTurn| {
+            let start_ms = turn.start.map_or(*now, ms);
+            let words = turn.text.split_whitespace().count() as i64;
+            let end_ms = turn.end.map_or(start_ms + words * WORD_MS, ms).max(start_ms);
+            *now = end_ms.max(*now);
+            Some((start_ms, end_ms))
+        };
+        self.turns.iter().scan(0, span).collect()
+    }
+
     /// The call and its segments as the stages over text read them: a channel a role in the order of their first turns, a
-    /// segment a turn. A turn without times begins where the one before it ends and has 150 words a minute.
+    /// segment a turn, with the turn's span.
     pub fn rows(&self, call_id: &str) -> (Call, Vec<Segment>) {
         let mut roles: Vec<&str> = Vec::new();
         let mut counts: Vec<i32> = Vec::new();
         let mut segments = Vec::with_capacity(self.turns.len());
-        let mut now = 0;
-        for turn in &self.turns {
+        let spans = self.spans();
+        for (turn, &(start_ms, end_ms)) in self.turns.iter().zip(&spans) {
             let channel = roles.iter().position(|role| *role == turn.role).unwrap_or_else(|| {
                 roles.push(&turn.role);
                 counts.push(0);
                 roles.len() - 1
             });
-            let ms = |seconds: f64| (seconds.max(0.0) * 1000.0) as i64;
-            let start_ms = turn.start.map_or(now, ms);
-            let words = turn.text.split_whitespace().count() as i64;
-            let end_ms = turn.end.map_or(start_ms + words * WORD_MS, ms).max(start_ms);
-            now = now.max(end_ms);
             segments.push(Segment {
                 call_id: call_id.to_owned(),
                 channel: channel as i32,
@@ -71,7 +80,7 @@ impl Transcript {
             content_sha256: None,
             container: None,
             codec: None,
-            duration_ms: Some(now),
+            duration_ms: Some(spans.iter().map(|(_, end_ms)| *end_ms).max().unwrap_or(0)),
             sample_rate_hz: None,
             channel_count: Some(roles.len() as i32),
             started_at: None,
@@ -100,11 +109,8 @@ pub fn talk<'a>(call_id: &str, lines: impl IntoIterator<Item = (&'a str, &'a str
         |(role, text): (&str, &str)| TranscriptTurn { role: role.into(), text: text.into(), start: None, end: None };
     let transcript = Transcript { turns: lines.into_iter().map(turn).collect() };
     let (call, _) = transcript.rows(call_id);
-    let mut now = 0;
-    let turns = (0..).zip(&transcript.turns).map(|(turn_index, line)| {
+    let turns = (0..).zip(&transcript.turns).zip(transcript.spans()).map(|((turn_index, line), (start_ms, end_ms))| {
         let participant = call.participants.iter().find(|p| p.participant_id == line.role);
-        let start_ms = now;
-        now += line.text.split_whitespace().count() as i64 * WORD_MS;
         Turn {
             call_id: call_id.to_owned(),
             turn_index,
@@ -112,7 +118,7 @@ pub fn talk<'a>(call_id: &str, lines: impl IntoIterator<Item = (&'a str, &'a str
             speaker: line.role.clone(),
             role: participant.and_then(|p| p.role.clone()),
             start_ms,
-            end_ms: now,
+            end_ms,
             text: line.text.clone(),
             language: None,
             overlap_ms: 0,

@@ -105,7 +105,7 @@ impl Stage for Extract {
     fn run(&mut self, input: &mut dyn Iterator<Item = Item>, out: &mut dyn Sink) -> Result<(), StageError> {
         let tables = Tables::collect(input);
         let calls = tables.by_call::<Call>()?;
-        let turns = tables.english(self.name(), out)?;
+        let turns = tables.english(self.name(), &calls, out)?;
         // A call whose text cannot be read at all fails alone, before the shard's texts go to the encoder together.
         let read: Vec<Result<(&str, Ask<'_>), CallFailure>> = turns
             .par_iter()

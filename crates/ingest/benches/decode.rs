@@ -1,5 +1,6 @@
 //! How long an hour of stereo at 8 kHz takes to decode and resample, beside ffmpeg on one core, and how much memory ten hours
-//! take: `cargo bench --workspace --bench decode`, with `-- wav mp3` of these formats alone. The sound is that of the fixture calls over and over; needs ffmpeg.
+//! take: `cargo bench --workspace --bench decode`, with `-- wav mp3` of these formats alone. The sound is that of the fixture
+//! calls over and over; needs ffmpeg.
 //!
 //! Ours and ffmpeg's runs take turns. `heard` is ours with what the pipeline does to channels (offset, crosstalk, level).
 

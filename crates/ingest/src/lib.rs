@@ -4,7 +4,8 @@
 //! [`Recording`](schema::Recording) each, and a [`Problem`] for every row that was passed over. The pipeline cuts the
 //! recordings into shards and hands them to [`Ingest`], the stage: it opens each recording whose people may be heard,
 //! pushes its sound in blocks of ten seconds a channel, and a row of `calls` that says what became of it. Underneath is
-//! [`Decoder`], which the evaluation uses too: symphonia for containers and codecs, a filter of ours from 8 kHz and rubato from other rates.
+//! [`Decoder`], which the evaluation uses too: symphonia for containers and codecs, a filter of ours from 8 kHz and rubato
+//! from other rates.
 //!
 //! ```text
 //!   sources, call list, CRM ─► discover ─► recordings ─► Ingest ─┬─► audio (16 kHz, a channel apart)

@@ -42,7 +42,7 @@ pub use recordings::{mark_duplicates, recordings_of};
 pub use runner::{RunOptions, RunSummary, Runner};
 pub use spec::Spec;
 pub use status::{StageStatus, Status, Trouble};
-pub use texts::{Talk, action_items, rows_of, summarize, topics};
+pub use texts::{Talk, action_items, rows_of, summarize};
 pub use transcribe::{TranscribeError, WhisperTimes, bench_whisper, bench_whisper_cpp};
 
 /// The registry of models, for whoever lists or brings them.

@@ -2,38 +2,19 @@
 
 use crate::{Assembly, PipelineError, RunOptions, output::Output};
 use arrow::array::RecordBatch;
-use schema::{Call, Item, Row, Segment, Stage, StageError, StageName, Table, Topic, Turn, from_batch, to_batch};
+use schema::{Call, Item, Row, Stage, StageError, StageName, Table, Turn, from_batch, to_batch};
 use std::collections::BTreeMap;
 use summarize::{Dialogue, Line};
 
 /// A call and its turns.
 pub type Talk = (Call, Vec<Turn>);
 
-/// Runs a stage that reads calls and turns, shard by shard, and returns its rows of a table by `call_id`.
+/// Runs a stage over calls and their rows of another table, which is all that it reads, shard by shard, and returns its rows of a
+/// table by `call_id`.
 ///
 /// # Errors
 /// A stage that cannot be made or run; a call that it could not finish.
-pub fn rows_of<T: Row>(
-    assembly: &mut Assembly<'_>,
-    stage: StageName,
-    talks: &[Talk],
-) -> Result<BTreeMap<String, Vec<T>>, PipelineError> {
-    rows(assembly, stage, talks)
-}
-
-/// Parts calls into topics, from their segments; by `call_id`.
-///
-/// # Errors
-/// A stage that cannot be made or run; a call that it could not finish.
-pub fn topics(
-    assembly: &mut Assembly<'_>,
-    calls: &[(Call, Vec<Segment>)],
-) -> Result<BTreeMap<String, Vec<Topic>>, PipelineError> {
-    rows(assembly, StageName::Flow, calls)
-}
-
-/// Runs a stage over calls and their rows of another table.
-fn rows<T: Row, R: Row + Clone>(
+pub fn rows_of<T: Row, R: Row + Clone>(
     assembly: &mut Assembly<'_>,
     stage: StageName,
     calls: &[(Call, Vec<R>)],

@@ -203,8 +203,12 @@ impl Tables {
 
     /// The turns by call, for stages that know English alone: a call in another language is given up and said. A call's
     /// language is that of most of its turns' words, else what the call list says; where neither is known it is taken as English.
-    pub fn english(&self, stage: StageName, out: &mut dyn Sink) -> Result<BTreeMap<String, Vec<Turn>>, StageError> {
-        let calls = self.by_call::<Call>()?;
+    pub fn english(
+        &self,
+        stage: StageName,
+        calls: &BTreeMap<String, Vec<Call>>,
+        out: &mut dyn Sink,
+    ) -> Result<BTreeMap<String, Vec<Turn>>, StageError> {
         let mut turns = self.by_call::<Turn>()?;
         let mut foreign = Vec::new();
         for (id, turns) in &turns {

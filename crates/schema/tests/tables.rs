@@ -214,13 +214,20 @@ fn a_stage_that_reads_english_says_which_calls_are_not() {
         said("mixed", 1, "Guten Tag", Some("de")),
         said("german", 0, "Hello", Some("en")),
         said("german", 1, "Guten Tag, was kann ich tun", Some("de-AT")),
+        said("listed", 0, "Guten Morgen", None),
         said("unsaid", 0, "Good morning", None),
     ];
+    let listed: Call = serde_json::from_str(
+        r#"{"call_id": "listed", "source_uri": "", "participants": [], "crm": {}, "status": "ready", "language": "de"}"#,
+    )
+    .unwrap();
+    let calls = BTreeMap::from([("listed".to_owned(), vec![listed])]);
     let mut items = [Item::Batch(Table::Turns, to_batch(&turns).unwrap())].into_iter();
     let mut failures = Failures::default();
-    let found = Tables::collect(&mut items).english(StageName::Summarize, &mut failures).unwrap();
+    let found = Tables::collect(&mut items).english(StageName::Summarize, &calls, &mut failures).unwrap();
     assert_eq!(found.keys().collect::<Vec<_>>(), ["english", "mixed", "unsaid"]);
-    let [failure] = &failures.0[..] else { panic!("{:?}", failures.0) };
+    let [failure, listed] = &failures.0[..] else { panic!("{:?}", failures.0) };
+    assert_eq!(listed.call_id, "listed");
     assert_eq!((failure.call_id.as_str(), failure.kind), ("german", FailureKind::BadInput));
     assert!(failure.message.contains("\"de-AT\"") && failure.message.contains("summarize reads English alone"));
 }

@@ -79,7 +79,7 @@ impl Stage for SentimentStage {
     fn run(&mut self, input: &mut dyn Iterator<Item = Item>, out: &mut dyn Sink) -> Result<(), StageError> {
         let tables = Tables::collect(input);
         let calls = tables.by_call::<Call>()?;
-        let turns: Vec<(String, Vec<Turn>)> = tables.english(self.name(), out)?.into_iter().collect();
+        let turns: Vec<(String, Vec<Turn>)> = tables.english(self.name(), &calls, out)?.into_iter().collect();
         let texts: Vec<&str> = turns.iter().flat_map(|(_, turns)| turns).map(|turn| turn.text.as_str()).collect();
         let mut scores = self.scores(&texts)?.into_iter();
         let scored: Vec<(&String, Vec<(ScoredTurn<'_>, Label)>)> = turns

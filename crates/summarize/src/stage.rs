@@ -75,7 +75,7 @@ impl Stage for Summarize {
         let mut topics = tables.by_call::<Topic>()?;
         let ready = |id: &str| calls.get(id).and_then(|rows| rows.first()).is_some_and(schema::Call::is_heard);
         let turns: Vec<(String, Vec<Turn>)> =
-            tables.english(self.name(), out)?.into_iter().filter(|(id, _)| ready(id)).collect();
+            tables.english(self.name(), &calls, out)?.into_iter().filter(|(id, _)| ready(id)).collect();
         let dialogues: Vec<Dialogue> =
             turns.iter().map(|(id, turns)| dialogue(turns, &topics.remove(id).unwrap_or_default())).collect();
         let written = self.written(&dialogues);

@@ -12,7 +12,7 @@ use eval::{
     SummaryReport, Transcript, read_lines, talk, write_lines,
 };
 use pipeline::{Assembly, Spec, Talk, rows_of};
-use schema::{Call, FollowUp, Keyword, Segment, Sentiment, StageName, Topic};
+use schema::{Call, FollowUp, Keyword, Sentiment, StageName, Topic};
 use serde::Serialize;
 use std::{collections::BTreeSet, path::Path};
 
@@ -60,19 +60,14 @@ pub fn flow(args: &Eval, common: &Common) -> Result<Outcome> {
         items.len(),
         |i| items[i].turns.len(),
         || {
-            let calls = items.iter().enumerate().map(|(i, item)| {
-                let turns = item.turns.iter().map(|turn| turn.turn.clone()).collect();
-                Transcript { turns }.rows(&format!("{i:06}"))
-            });
-            let calls: Vec<(Call, Vec<Segment>)> = calls.collect();
-            let mut topics = with_pipeline(args, common, |_| (), |a| Ok(pipeline::topics(a, &calls)?))?;
-            Ok(items
-                .iter()
-                .zip(&calls)
-                .map(|(item, (call, segments))| {
-                    said_flow(item, segments, &topics.remove(&call.call_id).unwrap_or_default())
-                })
-                .collect())
+            let transcript =
+                |item: &FlowItem| Transcript { turns: item.turns.iter().map(|t| t.turn.clone()).collect() };
+            let transcripts: Vec<Transcript> = items.iter().map(transcript).collect();
+            let calls: Vec<_> = transcripts.iter().enumerate().map(|(i, t)| t.rows(&format!("{i:06}"))).collect();
+            let topics = with_pipeline(args, common, |_| (), |a| Ok(rows_of::<Topic, _>(a, StageName::Flow, &calls)?))?;
+            let of = |(call, _): &(Call, _)| topics.get(&call.call_id).map_or(&[][..], Vec::as_slice);
+            let said = items.iter().zip(&transcripts).zip(&calls);
+            Ok(said.map(|((item, transcript), call)| said_flow(item, transcript, of(call))).collect())
         },
     )?;
     let r = FlowReport::new(&items, &said);
@@ -91,18 +86,16 @@ pub fn flow(args: &Eval, common: &Common) -> Result<Outcome> {
     })
 }
 
-/// A line of the set belongs to the last topic that has begun when it begins.
-fn said_flow(item: &FlowItem, segments: &[Segment], topics: &[Topic]) -> SaidFlow {
-    let mut lines: Vec<&Segment> = segments.iter().collect();
-    lines.sort_by_key(|line| (line.start_ms, line.channel));
-    let topic = |line: &&Segment| {
-        let topic = topics.iter().rposition(|topic| topic.start_ms <= line.start_ms).unwrap_or(0);
+/// A turn of the set belongs to the last topic that has begun when it begins.
+fn said_flow(item: &FlowItem, transcript: &Transcript, topics: &[Topic]) -> SaidFlow {
+    let topic = |start_ms: i64| {
+        let topic = topics.iter().rposition(|topic| topic.start_ms <= start_ms).unwrap_or(0);
         SaidTopic { topic, kind: topics.get(topic).map(|topic| topic.kind.clone()).unwrap_or_default() }
     };
     SaidFlow {
         id: item.id.clone(),
         topics: item.turns.iter().map(|turn| turn.topic.clone()).collect(),
-        turns: lines.iter().map(topic).collect(),
+        turns: transcript.spans().into_iter().map(|(start_ms, _)| topic(start_ms)).collect(),
     }
 }
 
@@ -133,7 +126,8 @@ pub fn follow_ups(args: &Eval, common: &Common) -> Result<Outcome> {
                 return Ok(said.collect());
             }
             let set = |spec: &mut Spec| spec.extract.follow_up_min_score = threshold;
-            let rows = with_pipeline(args, common, set, |a| Ok(rows_of::<FollowUp>(a, StageName::Extract, &talks)?))?;
+            let rows =
+                with_pipeline(args, common, set, |a| Ok(rows_of::<FollowUp, _>(a, StageName::Extract, &talks)?))?;
             Ok(items
                 .iter()
                 .zip(&talks)
@@ -172,7 +166,7 @@ pub fn keywords(args: &Eval, common: &Common) -> Result<Outcome> {
         || {
             let talks = talks(items.iter().map(|item| item.text.lines().map(|line| ("", line)).collect::<Vec<_>>()));
             let set = |spec: &mut Spec| spec.extract.keyphrases = KeywordReport::PHRASES;
-            let rows = with_pipeline(args, common, set, |a| Ok(rows_of::<Keyword>(a, StageName::Extract, &talks)?))?;
+            let rows = with_pipeline(args, common, set, |a| Ok(rows_of::<Keyword, _>(a, StageName::Extract, &talks)?))?;
             Ok(items
                 .iter()
                 .zip(&talks)
@@ -216,7 +210,7 @@ pub fn sentiment(args: &Eval, common: &Common) -> Result<Outcome> {
                 }
             };
             let rows =
-                with_pipeline(args, common, set, |a| Ok(rows_of::<Sentiment>(a, StageName::Sentiment, &talks)?))?;
+                with_pipeline(args, common, set, |a| Ok(rows_of::<Sentiment, _>(a, StageName::Sentiment, &talks)?))?;
             Ok(items
                 .iter()
                 .zip(&talks)

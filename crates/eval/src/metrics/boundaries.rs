@@ -44,22 +44,9 @@ fn compare<T: PartialEq, U: PartialEq>(
 mod tests {
     use super::*;
 
-    /// The topics of turns, from 1 where one ends after a turn and 0 elsewhere, as NLTK writes partings.
+    /// The topics of turns, from NLTK's writing: 1 where one ends after a turn, 0 elsewhere.
     fn parting(marks: &str) -> Vec<usize> {
-        let ends = marks.chars().scan(0, |topic, mark| {
-            let now = *topic;
-            *topic += usize::from(mark == '1');
-            Some(now)
-        });
-        ends.chain([usize::MAX]).take(marks.len() + 1).enumerate().fold(
-            Vec::new(),
-            |mut all: Vec<usize>, (i, topic)| {
-                // The last turn is of the topic that its forerunner's mark leaves open.
-                let last = all.last().copied().unwrap_or(0) + usize::from(i > 0 && marks.as_bytes()[i - 1] == b'1');
-                all.push(if topic == usize::MAX { last } else { topic });
-                all
-            },
-        )
+        (0..=marks.len()).map(|turn| marks[..turn].matches('1').count()).collect()
     }
 
     fn share((errors, all): (usize, usize)) -> f64 {

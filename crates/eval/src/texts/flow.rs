@@ -15,7 +15,7 @@ pub struct TopicTurn {
     pub turn: TranscriptTurn,
     /// Any name; another name begins another topic.
     pub topic: String,
-    /// opening, discovery, pricing, objection, next_steps, closing or body, where known.
+    /// opening, body or closing, as in the table `topics`, where known.
     #[serde(default)]
     pub kind: Option<String>,
 }

@@ -55,7 +55,7 @@ fn a_language_model_words_the_points_or_the_call_does() {
         let spec = Spec::parse(&format!("[summarize]\n{summarize}"), Path::new("night.toml")).unwrap();
         let mut assembly = Assembly::new(&spec, &registry, DeviceChoice::Cpu).unwrap();
         let stage = assembly.stage(StageName::Summarize).map_err(|error| error.to_string())?;
-        let rows = rows_of::<Summary>(&mut assembly, StageName::Summarize, &[talk()]).unwrap();
+        let rows = rows_of::<Summary, _>(&mut assembly, StageName::Summarize, &[talk()]).unwrap();
         Ok((stage.models(), stage.fingerprint(), rows["talk"].clone()))
     };
 
