@@ -35,6 +35,7 @@
 
 mod config;
 mod flow;
+mod kinds;
 mod labels;
 mod metrics;
 mod spans;

@@ -2,6 +2,7 @@
 
 use crate::{
     CallFlow, FlowConfig,
+    kinds::kind,
     labels::{Phrase, candidates, label},
     speech::{ends_with_question, is_backchannel, plain},
     topics::{Kind, Unit, boundaries, edges},
@@ -16,7 +17,7 @@ use schema::{
 use std::{collections::HashSet, ops::Range, sync::Arc};
 
 /// Raised when the same input gives another output.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The stage `flow`: segments in; turns, metrics and topics out.
 pub struct Flow {
@@ -155,7 +156,8 @@ impl Flow {
 
         let mut starts: Vec<usize> = [body.start].into_iter().chain(cuts).collect();
         starts.push(body.end);
-        let mut parts: Vec<(Range<usize>, Kind)> = starts.windows(2).map(|w| (w[0]..w[1], Kind::Body)).collect();
+        let topic = |range: Range<usize>| (range.clone(), kind(&turns[range.clone()], &light[range]));
+        let mut parts: Vec<(Range<usize>, Kind)> = starts.windows(2).map(|w| topic(w[0]..w[1])).collect();
         parts.insert(0, (0..opening, Kind::Opening));
         parts.push((body.end..turns.len(), Kind::Closing));
         parts.retain(|(turns, _)| !turns.is_empty());
@@ -205,7 +207,7 @@ impl Flow {
                     Kind::Opening => "greeting".to_owned(),
                     Kind::Closing => "goodbye".to_owned(),
                     // Nothing but words of conversation: a call that is about nothing nameable.
-                    Kind::Body => Some(found()).filter(|l| !l.is_empty()).unwrap_or_else(|| "conversation".to_owned()),
+                    _ => Some(found()).filter(|l| !l.is_empty()).unwrap_or_else(|| "conversation".to_owned()),
                 },
                 kind: stretch.kind.as_str().to_owned(),
             }

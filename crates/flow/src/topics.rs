@@ -20,6 +20,11 @@ const MIN_DEPTH: f32 = 0.05;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Opening,
+    Discovery,
+    Pricing,
+    Objection,
+    NextSteps,
+    /// None of the others.
     Body,
     Closing,
 }
@@ -28,6 +33,10 @@ impl Kind {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Opening => "opening",
+            Self::Discovery => "discovery",
+            Self::Pricing => "pricing",
+            Self::Objection => "objection",
+            Self::NextSteps => "next_steps",
             Self::Body => "body",
             Self::Closing => "closing",
         }

@@ -1,7 +1,7 @@
 //! Where a model computes.
 
 use crate::InferenceError;
-use candle_core::Device;
+use candle_core::{Device, Result as TensorResult, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -94,9 +94,75 @@ pub fn open_device(choice: DeviceChoice) -> Result<Device, InferenceError> {
     }
 }
 
+/// Sends numbers to a device; to a CUDA card from memory that the driver has pinned, which is kept for the next ones.
+pub(crate) struct Upload {
+    device: Device,
+    #[cfg(feature = "cuda")]
+    pinned: std::sync::Mutex<Option<pinned::Pinned>>,
+}
+
+impl Upload {
+    pub fn new(device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            #[cfg(feature = "cuda")]
+            pinned: std::sync::Mutex::default(),
+        }
+    }
+
+    pub fn send(&self, numbers: Vec<f32>, shape: impl Into<Shape>) -> TensorResult<Tensor> {
+        #[cfg(feature = "cuda")]
+        if let Device::Cuda(card) = &self.device {
+            let mut kept = self.pinned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            return pinned::send(&numbers, shape.into(), card, &mut kept);
+        }
+        Tensor::from_vec(numbers, shape, &self.device)
+    }
+}
+
+#[cfg(feature = "cuda")]
+mod pinned {
+    #![allow(unsafe_code)] // memory as the driver hands it out
+
+    use candle_core::cuda_backend::cudarc::driver::PinnedHostSlice;
+    use candle_core::op::BackpropOp;
+    use candle_core::{CudaDevice, CudaStorage, Error, Result, Shape, Storage, Tensor};
+
+    pub type Pinned = PinnedHostSlice<f32>;
+
+    /// Through the memory that is kept, where it has the right size. Writing waits until what was sent from it before has
+    /// arrived.
+    pub fn send(numbers: &[f32], shape: Shape, card: &CudaDevice, kept: &mut Option<Pinned>) -> Result<Tensor> {
+        if shape.elem_count() != numbers.len() {
+            return Err(Error::ShapeMismatch { buffer_size: numbers.len(), shape });
+        }
+        if kept.as_ref().is_none_or(|kept| kept.len() != numbers.len()) {
+            let stream = card.cuda_stream();
+            // SAFETY: f32 has no invalid bits, and all of it is written below, before anything reads it.
+            *kept = Some(unsafe { stream.context().alloc_pinned(numbers.len()) }.map_err(Error::wrap)?);
+        }
+        let kept = kept.as_mut().expect("just made");
+        kept.as_mut_slice().map_err(Error::wrap)?.copy_from_slice(numbers);
+        let storage = CudaStorage::wrap_cuda_slice(card.clone_htod(kept)?, card.clone());
+        Ok(Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_arrive_as_they_were_sent() {
+        // On a card too, where a build for one finds one.
+        let device = open_device(DeviceChoice::Auto).unwrap();
+        let upload = Upload::new(&device);
+        for numbers in [vec![1.0, -2.5, f32::MAX], vec![4.0, 5.0, 6.0], vec![7.0]] {
+            let sent = upload.send(numbers.clone(), numbers.len()).unwrap();
+            assert_eq!(sent.to_vec1::<f32>().unwrap(), numbers);
+        }
+        assert!(upload.send(vec![1.0], 2).is_err());
+    }
 
     #[test]
     fn choices_read_as_they_are_written() {

@@ -25,23 +25,31 @@ pub(crate) fn rows(device: &Device, bytes_a_row: usize) -> usize {
     ROWS
 }
 
-/// Runs `count` rows in batches of at most `rows`. Where a batch finds no room, it and all after it are halved; a row alone
-/// that finds none is an error.
-pub(crate) fn in_batches<T>(
+/// Runs `count` rows in batches of at most `rows`; while one runs, `prepare` makes what the next one needs. Where a batch finds
+/// no room, it and all after it are halved; a row alone that finds none is an error.
+pub(crate) fn in_batches<P: Send, T: Send>(
     count: usize,
     mut rows: usize,
-    mut run: impl FnMut(Range<usize>) -> Result<Vec<T>>,
+    prepare: impl Fn(Range<usize>) -> P + Sync,
+    mut run: impl FnMut(Range<usize>, P) -> Result<Vec<T>> + Send,
 ) -> Result<Vec<T>> {
+    let from = |at: usize, rows: usize| at..(at + rows.max(1)).min(count);
     let mut done = Vec::with_capacity(count);
-    let mut at = 0;
-    while at < count {
-        let batch = at..(at + rows.max(1)).min(count);
-        match run(batch.clone()) {
+    let mut batch = from(0, rows);
+    let mut prepared = prepare(batch.clone());
+    while !batch.is_empty() {
+        let next = from(batch.end, rows);
+        let (found, ahead) = rayon::join(|| run(batch.clone(), prepared), || prepare(next.clone()));
+        match found {
             Ok(results) => {
                 done.extend(results);
-                at = batch.end;
+                (batch, prepared) = (next, ahead);
             }
-            Err(error) if is_out_of_memory(&error) && batch.len() > 1 => rows = batch.len() / 2,
+            Err(error) if is_out_of_memory(&error) && batch.len() > 1 => {
+                rows = batch.len() / 2;
+                batch = from(batch.start, rows);
+                prepared = prepare(batch.clone());
+            }
             Err(error) => return Err(error),
         }
     }
@@ -60,13 +68,14 @@ mod tests {
     #[test]
     fn batches_halve_until_they_fit() {
         let mut tried = Vec::new();
-        let done = in_batches(10, 8, |batch| {
+        let done = in_batches(10, 8, Range::sum, |batch, sum: usize| {
+            assert_eq!(sum, batch.clone().sum::<usize>(), "what was prepared is of another batch");
             tried.push(batch.len());
             if batch.len() > 3 { Err(Error::Msg("CUDA_ERROR_OUT_OF_MEMORY".into())) } else { Ok(batch.collect()) }
         });
         assert_eq!(done.unwrap(), (0..10).collect::<Vec<_>>());
         assert_eq!(tried, [8, 4, 2, 2, 2, 2, 2]);
-        assert!(in_batches(1, 8, |_| Err::<Vec<()>, _>(Error::Msg("out of memory".into()))).is_err());
-        assert!(in_batches(4, 4, |_| Err::<Vec<()>, _>(Error::Msg("shape mismatch".into()))).is_err());
+        assert!(in_batches(1, 8, |_| (), |_, ()| Err::<Vec<()>, _>(Error::Msg("out of memory".into()))).is_err());
+        assert!(in_batches(4, 4, |_| (), |_, ()| Err::<Vec<()>, _>(Error::Msg("shape mismatch".into()))).is_err());
     }
 }

@@ -227,7 +227,7 @@ impl Table {
                 col("first_turn", DataType::Int32, "turn_index of the first turn"),
                 col("last_turn", DataType::Int32, "turn_index of the last turn, inclusive"),
                 col("label", DataType::Utf8, "its keyphrases"),
-                col("kind", DataType::Utf8, "opening, body or closing"),
+                col("kind", DataType::Utf8, "opening, discovery, pricing, objection, next_steps, closing, or body, which is none of these"),
             ],
             Self::Summaries => vec![
                 col("point_index", DataType::Int32, "position in the summary, from 0"),

@@ -7,7 +7,7 @@ use schema::{
 };
 
 /// Raised when the same configuration gives other results.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Scores the turns of a shard's calls.
 pub struct SentimentStage {

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use inference::{Device, Precision};
 use proptest::prelude::*;
 use schema::{
-    CallFailure, Item, Row, Sentiment, SentimentTrend, Sink, Stage, StageError, Table, Turn, from_batch, to_batch,
+    CallFailure, Item, Row, Sentiment, SentimentTrend, Sink, Stage, StageError, Table, Turn, Word, from_batch, to_batch,
 };
 use sentiment::{Label, Reader, Score, ScoredTurn, Scorer, SentimentConfig, SentimentError, SentimentStage, trends};
 use serde_json::Value;
@@ -137,6 +137,26 @@ fn trends_go_by_quarters_and_words() {
     assert_eq!(agent.quarter_scores, [None, Some(0.0), None, None]);
     assert_eq!(customer.quarter_scores[1..3], [None, None]);
     assert!(customer.score < 0.0 && customer.change.unwrap() > 4.0, "{customer:?}");
+}
+
+#[test]
+fn a_turn_counts_in_every_quarter_in_which_it_is_said() {
+    let all = [turn(0, "customer", 0, "it is great. Now I am waiting for the box")];
+    let trend = &run(&all).rows::<SentimentTrend>()[0];
+    assert!(trend.score > 0.0 && trend.quarter_scores.iter().all(|quarter| *quarter == Some(trend.score)), "{trend:?}");
+    assert_eq!(trend.change, Some(0.0));
+}
+
+#[test]
+fn what_was_not_understood_is_no_mood() {
+    let word = |text: &str, probability| Word { text: text.into(), start_ms: 0, end_ms: 400, probability };
+    let mut turns = [turn(0, "customer", 0, "outstanding"), turn(1, "customer", 9000, "okay then")];
+    turns[0].words = vec![word("outstanding", 0.6)];
+    let of = |turns: &[Turn]| run(turns).rows::<SentimentTrend>();
+    assert_eq!(of(&turns)[0].score, 0.0);
+    assert!(of(&turns[..1]).is_empty());
+    turns[0].words[0].probability = 0.8;
+    assert!(of(&turns)[0].score > 0.0);
 }
 
 #[test]

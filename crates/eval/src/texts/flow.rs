@@ -15,7 +15,7 @@ pub struct TopicTurn {
     pub turn: TranscriptTurn,
     /// Any name; another name begins another topic.
     pub topic: String,
-    /// opening, body or closing, as in the table `topics`, where known.
+    /// Its kind as in the table `topics`, such as pricing, where known.
     #[serde(default)]
     pub kind: Option<String>,
 }

@@ -4,10 +4,12 @@
 //! whole batch goes step by step, and rows that end leave it.
 
 mod favored;
+mod layer;
 mod rules;
 mod state;
 
 pub(crate) use favored::Favored;
+pub(crate) use layer::{Between, Layer, advance};
 pub(crate) use rules::{Rules, Sampling, Timestamps};
 pub(crate) use state::{Heads, State, Watch};
 

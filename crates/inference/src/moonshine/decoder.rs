@@ -6,8 +6,8 @@ use super::config::Config;
 use super::layers::{load_attention, load_norm};
 use crate::Precision;
 use crate::attention::Rotary;
-use crate::decoding::{self, Heads, State, Watch};
-use crate::kernels::{Kept, gate};
+use crate::decoding::{self, Between, Heads, Layer, State, Watch, advance};
+use crate::kernels::Kept;
 use crate::linear::Linear;
 use crate::norm::LayerNorm;
 use candle_core::{DType, Result, Tensor};
@@ -20,19 +20,6 @@ pub(super) struct Decoder {
     output: Linear,
     rotary: Rotary,
     pub heads: Heads,
-}
-
-struct Layer {
-    self_norm: LayerNorm,
-    query_key_value: Linear,
-    self_output: Linear,
-    cross_norm: LayerNorm,
-    cross_query: Linear,
-    cross_key_value: Linear,
-    cross_output: Linear,
-    mlp_norm: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
 }
 
 impl Decoder {
@@ -58,6 +45,7 @@ impl Decoder {
                 cross_output: Linear::load(width, width, false, precision, &cross.pp("o_proj"))?,
                 mlp_norm: load_norm(config, &vb.pp("final_layernorm"))?,
                 fc1: Linear::load(width, 2 * config.intermediate_size, true, precision, &vb.pp("mlp.fc1"))?,
+                between: Between::Gate,
                 fc2: Linear::load(config.intermediate_size, width, true, precision, &vb.pp("mlp.fc2"))?.wide(),
             })
         };
@@ -94,20 +82,9 @@ impl decoding::Decoder for Decoder {
 
     fn advance(&self, tokens: &[u32], state: &mut State, watch: &mut Watch) -> Result<Tensor> {
         let heads = &self.heads;
-        let mut x = self.embedding.index_select(&Tensor::new(tokens, &heads.device)?, 0)?;
+        let x = self.embedding.index_select(&Tensor::new(tokens, &heads.device)?, 0)?;
         let angles = self.rotary.angles(state.steps.iter().copied());
-        for (nth, (layer, memory)) in self.layers.iter().zip(&mut state.layers).enumerate() {
-            let joined = layer.query_key_value.forward(&layer.self_norm.forward(&x)?)?;
-            let past = heads.attend_to_past(&joined, memory, &state.steps, Some(&angles))?;
-            x = layer.self_output.forward_onto(&x, &past)?;
-            let query = layer.cross_query.forward(&layer.cross_norm.forward(&x)?)?;
-            let heard = heads.attend_to_frames(&query, memory, state.mask.as_ref(), nth, watch)?;
-            x = layer.cross_output.forward_onto(&x, &heard)?;
-            let wide = layer.fc1.forward(&layer.mlp_norm.forward(&x)?)?;
-            x = layer.fc2.forward_onto(&x, &gate(&wide)?)?;
-        }
-        state.steps.iter_mut().for_each(|step| *step += 1);
-        Ok(x)
+        advance(&self.layers, heads, x, Some(&angles), state, watch)
     }
 
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {

@@ -10,13 +10,14 @@ mod times;
 mod vocabulary;
 
 use crate::decoding::{Decoded, Favored, Rules, Task, decode_batch, decode_lanes};
-use crate::{InferenceError, Precision, Recognized};
+use crate::{InferenceError, Precision, Recognized, memory};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use config::Config;
 use decoder::Decoder;
 use encoder::Encoder;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::path::Path;
 use vocabulary::Vocabulary;
 
@@ -118,9 +119,13 @@ impl Moonshine {
     }
 
     fn decode_batch(&self, windows: &[&[f32]]) -> candle_core::Result<Vec<(usize, Decoded)>> {
-        let frames = self.encoder.forward(windows)?;
-        let tasks = frames.into_iter().enumerate().map(|(i, frames)| self.task(i, windows[i].len(), frames));
-        decode_batch(&self.decoder, tasks.collect(), &self.rules, &self.alignment_heads)
+        let run = |batch: Range<usize>, ()| {
+            let frames = self.encoder.forward(&windows[batch.clone()])?;
+            let tasks = batch.zip(frames).map(|(at, frames)| self.task(at, windows[at].len(), frames));
+            decode_batch(&self.decoder, tasks.collect(), &self.rules, &self.alignment_heads)
+        };
+        // The caller has sized the batch by its seconds.
+        memory::in_batches(windows.len(), windows.len(), |_| (), run)
     }
 
     fn decode_lanes(&self, windows: &[&[f32]]) -> candle_core::Result<Vec<(usize, Decoded)>> {

@@ -5,8 +5,8 @@
 use super::config::Config;
 use super::layers::{load_attention, load_norm};
 use crate::Precision;
-use crate::decoding::{self, Heads, State, Watch};
-use crate::kernels::{Activation, Kept};
+use crate::decoding::{self, Between, Heads, Layer, State, Watch, advance};
+use crate::kernels::Kept;
 use crate::linear::Linear;
 use crate::norm::LayerNorm;
 use candle_core::{Result, Tensor};
@@ -20,19 +20,6 @@ pub(super) struct Decoder {
     last_norm: LayerNorm,
     output: Linear,
     pub heads: Heads,
-}
-
-struct Layer {
-    self_norm: LayerNorm,
-    query_key_value: Linear,
-    self_output: Linear,
-    cross_norm: LayerNorm,
-    cross_query: Linear,
-    cross_key_value: Linear,
-    cross_output: Linear,
-    mlp_norm: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
 }
 
 impl Decoder {
@@ -52,6 +39,7 @@ impl Decoder {
                 cross_output: Linear::load(width, width, true, precision, &cross.pp("out_proj"))?,
                 mlp_norm: load_norm(config, &vb.pp("final_layer_norm"))?,
                 fc1: Linear::load(width, config.decoder_ffn_dim, true, precision, &vb.pp("fc1"))?,
+                between: Between::Gelu,
                 fc2: Linear::load(config.decoder_ffn_dim, width, true, precision, &vb.pp("fc2"))?,
             })
         };
@@ -96,19 +84,8 @@ impl decoding::Decoder for Decoder {
         let heads = &self.heads;
         let steps: Vec<u32> = state.steps.iter().map(|&step| step as u32).collect();
         let words = self.embedding.index_select(&Tensor::new(tokens, &heads.device)?, 0)?;
-        let mut x = (words + self.positions.index_select(&Tensor::new(steps, &heads.device)?, 0)?)?;
-        for (nth, (layer, memory)) in self.layers.iter().zip(&mut state.layers).enumerate() {
-            let joined = layer.query_key_value.forward(&layer.self_norm.forward(&x)?)?;
-            let past = heads.attend_to_past(&joined, memory, &state.steps, None)?;
-            x = layer.self_output.forward_onto(&x, &past)?;
-            let query = layer.cross_query.forward(&layer.cross_norm.forward(&x)?)?;
-            let heard = heads.attend_to_frames(&query, memory, state.mask.as_ref(), nth, watch)?;
-            x = layer.cross_output.forward_onto(&x, &heard)?;
-            let wide = layer.fc1.forward_then(Activation::Gelu, &layer.mlp_norm.forward(&x)?)?;
-            x = layer.fc2.forward_onto(&x, &wide)?;
-        }
-        state.steps.iter_mut().for_each(|step| *step += 1);
-        Ok(x)
+        let x = (words + self.positions.index_select(&Tensor::new(steps, &heads.device)?, 0)?)?;
+        advance(&self.layers, heads, x, None, state, watch)
     }
 
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {

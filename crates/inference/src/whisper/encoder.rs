@@ -6,10 +6,11 @@ use super::config::Config;
 use super::layers::{load_attention, load_norm};
 use crate::Precision;
 use crate::attention::attend;
+use crate::device::Upload;
 use crate::kernels::Activation;
 use crate::linear::{Linear, Window};
 use crate::norm::LayerNorm;
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use candle_nn::VarBuilder;
 
 const CONV1: Window = (3, 1);
@@ -23,7 +24,7 @@ pub(super) struct Encoder {
     layers: Vec<Layer>,
     last_norm: LayerNorm,
     heads: usize,
-    device: Device,
+    upload: Upload,
     dtype: DType,
 }
 
@@ -65,7 +66,7 @@ impl Encoder {
             layers: (0..config.encoder_layers).map(layer).collect::<Result<_>>()?,
             last_norm: load_norm(config, &vb.pp("layer_norm"))?,
             heads: config.heads(),
-            device: vb.device().clone(),
+            upload: Upload::new(vb.device()),
             dtype: vb.dtype(),
         })
     }
@@ -101,7 +102,7 @@ impl Encoder {
     fn convolve(&self, features: Vec<f32>) -> Result<Tensor> {
         let frames = 2 * self.positions.dims()[0];
         let bands = features.len() / frames;
-        let x = Tensor::from_vec(features, (frames, bands), &self.device)?;
+        let x = self.upload.send(features, (frames, bands))?;
         let x = x.to_dtype(self.dtype)?.pad_with_zeros(0, 1, 1)?;
         let x = self.conv1.convolve_then(Activation::Gelu, &x, CONV1)?.pad_with_zeros(0, 1, 1)?;
         self.conv2.convolve_then(Activation::Gelu, &x, CONV2)? + &self.positions

@@ -19,6 +19,7 @@ use decoder::Decoder;
 use encoder::Encoder;
 pub(crate) use mel::Mel;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 use vocabulary::Vocabulary;
@@ -333,14 +334,21 @@ impl Whisper {
                 decode_lanes(&self.decoder, windows.len(), self.lane_rows(), encode, rules, wanted)
             })?);
         }
-        let batch = |batch: std::ops::Range<usize>| {
-            let hearings: Vec<Hearing<'a>> = batch.clone().map(|at| hearing(windows[at])).collect();
-            let features = hearings.par_iter().map(|hearing| self.features(hearing.samples)).collect();
+        let prepare = |batch: Range<usize>| -> Vec<(Hearing<'a>, Vec<f32>)> {
+            let prepare = |at| {
+                let hearing = hearing(windows[at]);
+                let features = self.features(hearing.samples);
+                (hearing, features)
+            };
+            batch.into_par_iter().map(prepare).collect()
+        };
+        let run = |batch: Range<usize>, prepared: Vec<(Hearing<'a>, Vec<f32>)>| {
+            let (hearings, features): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
             let frames = self.encoder.forward(features)?;
             let tasks = batch.zip(hearings).zip(frames).map(|((at, hearing), frames)| task(at, hearing, frames));
             decode_batch(&self.decoder, tasks.collect(), rules, wanted)
         };
-        Ok(memory::in_batches(windows.len(), self.batch_rows(), batch)?)
+        Ok(memory::in_batches(windows.len(), self.batch_rows(), prepare, run)?)
     }
 
     /// The windows that a batch takes where there are no lanes.
