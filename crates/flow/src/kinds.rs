@@ -1,20 +1,23 @@
-//! What a topic between greeting and goodbye is in the course of a call: discovery, pricing, an objection, next steps, or none
-//! of these.
+//! The course of a call between greeting and goodbye: discovery, pricing, an objection, next steps, and what is none of these.
 //!
 //! Turns tell by what they say: an agent's open question and its answer discover, amounts and the words of a quotation are about
-//! the price, a customer who doubts objects, promises and arrangements are next steps. One such turn makes no topic: a kind is
-//! that of two turns at least, and of [`SHARE`] of a topic's turns. It was chosen on the scripts of the fixtures, as the words were.
+//! the price, a customer who doubts objects, promises and arrangements are next steps. One such turn makes no topic yet. The
+//! course of a topic is the sequence of kinds that collects most of what its turns tell, less [`SWITCH`] for each change (A. Viterbi,
+//! "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm", 1967). The words, and what they
+//! are worth, were chosen on the scripts of the fixtures.
 
 use crate::{topics::Kind, vocabulary::formula_share};
 use regex::Regex;
 use schema::Turn;
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
-/// The share of a topic's turns that bear the sign of its kind, at least.
-const SHARE: f32 = 0.4;
+/// What a turn without any sign is worth to "body", beside 1 for a turn with the sign of a kind.
+const NO_SIGN: f32 = 0.4;
 
-/// Of kinds whose signs as many turns bear, the first.
-const KINDS: [Kind; 4] = [Kind::Objection, Kind::Pricing, Kind::NextSteps, Kind::Discovery];
+/// What a change of kind costs: three turns in a row with the sign of a kind are a topic, two are none.
+const SWITCH: f32 = 0.8;
+
+const KINDS: [Kind; 5] = [Kind::Body, Kind::Objection, Kind::Pricing, Kind::NextSteps, Kind::Discovery];
 
 /// A question that is answered with more than yes or no.
 static OPEN_QUESTION: LazyLock<Regex> = LazyLock::new(|| {
@@ -48,28 +51,65 @@ fn cue(words: &str) -> Regex {
     Regex::new(&format!(r"(?i)\b(?:{})\b", words.trim())).expect("a cue is a valid expression")
 }
 
-/// The kind of a topic from its turns; `light` ones (backchannels and the like) tell nothing.
-pub(crate) fn kind(turns: &[Turn], light: &[bool]) -> Kind {
-    let (mut asked, mut objected, mut telling) = (false, false, 0.0f32);
-    let mut signs = [0.0f32; KINDS.len()];
-    for (turn, _) in turns.iter().zip(light).filter(|(turn, light)| !**light && formula_share(&turn.text) < 0.5) {
+/// What each turn tells of each of [`KINDS`]; `light` turns (backchannels and the like) and formulas tell nothing.
+fn signs(turns: &[Turn], light: &[bool]) -> Vec<[f32; KINDS.len()]> {
+    let (mut asked, mut objected) = (false, false);
+    let of = |(turn, &light): (&Turn, &bool)| {
         let text = turn.text.as_str();
+        if light || formula_share(text) >= 0.5 {
+            return [0.0; KINDS.len()];
+        }
         let agent = turn.role.as_deref() == Some("agent");
         let asks = agent && text.contains('?') && OPEN_QUESTION.is_match(text);
         let objects = !agent && OBJECTION.is_match(text);
+        let sign = |found: bool| if found { 1.0 } else { 0.0 };
         // An objection is answered, and a question too.
-        let found = [
-            objects || (objected && agent),
-            PRICING.is_match(text),
-            NEXT_STEPS.is_match(text),
-            asks || (asked && !agent),
+        let answer = if objected && agent { 0.5 } else { 0.0 };
+        let signs = [
+            NO_SIGN,
+            if objects { 1.0 } else { answer },
+            sign(PRICING.is_match(text)),
+            sign(NEXT_STEPS.is_match(text)),
+            sign(asks || (asked && !agent)),
         ];
-        signs.iter_mut().zip(found).for_each(|(sum, found)| *sum += f32::from(u8::from(found)));
         (asked, objected) = (asks, objects);
-        telling += 1.0;
+        signs
+    };
+    turns.iter().zip(light).map(of).collect()
+}
+
+/// The kinds of a topic's turns, in stretches. Of kinds that are worth as much the first of [`KINDS`].
+pub(crate) fn course(turns: &[Turn], light: &[bool]) -> Vec<(Range<usize>, Kind)> {
+    let signs = signs(turns, light);
+    let Some((first, rest)) = signs.split_first() else { return Vec::new() };
+    // A topic begins as "body".
+    let mut worth = std::array::from_fn(|at| first[at] - if at == 0 { 0.0 } else { SWITCH });
+    let mut from: Vec<[usize; KINDS.len()]> = Vec::with_capacity(rest.len());
+    for turn in rest {
+        let best = highest(&worth);
+        // The kind itself where it is worth as much as a change.
+        let before = std::array::from_fn(|to| if worth[best] - SWITCH > worth[to] { best } else { to });
+        worth = std::array::from_fn(|to| {
+            let change = if before[to] == to { 0.0 } else { SWITCH };
+            worth[before[to]] - change + turn[to]
+        });
+        from.push(before);
     }
-    let best = (0..KINDS.len()).fold(0, |best, next| if signs[next] > signs[best] { next } else { best });
-    if signs[best] >= 2.0 && signs[best] >= SHARE * telling { KINDS[best] } else { Kind::Body }
+    let mut path = vec![highest(&worth)];
+    for from in from.iter().rev() {
+        path.push(from[path[path.len() - 1]]);
+    }
+    path.reverse();
+    let mut stretches: Vec<(Range<usize>, Kind)> = Vec::new();
+    for run in path.chunk_by(PartialEq::eq) {
+        let start = stretches.last().map_or(0, |(range, _)| range.end);
+        stretches.push((start..start + run.len(), KINDS[run[0]]));
+    }
+    stretches
+}
+
+fn highest(worth: &[f32; KINDS.len()]) -> usize {
+    (0..KINDS.len()).fold(0, |best, next| if worth[next] > worth[best] { next } else { best })
 }
 
 #[cfg(test)]
@@ -77,7 +117,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn kind_of(lines: &[(&str, &str)]) -> Kind {
+    fn kinds_of(lines: &[(&str, &str)]) -> Vec<(usize, Kind)> {
         let turn = |(i, (role, text)): (usize, &(&str, &str))| -> Turn {
             serde_json::from_value(json!({
                 "call_id": "7", "turn_index": i, "channel": 0, "speaker": role, "role": role, "start_ms": i * 5000,
@@ -86,36 +126,30 @@ mod tests {
             .unwrap()
         };
         let turns: Vec<Turn> = lines.iter().enumerate().map(turn).collect();
-        kind(&turns, &vec![false; turns.len()])
+        let course = course(&turns, &vec![false; turns.len()]);
+        assert_eq!(course.last().map_or(0, |(range, _)| range.end), turns.len());
+        course.into_iter().map(|(range, kind)| (range.start, kind)).collect()
     }
 
     #[test]
-    fn topics_of_a_sales_call() {
-        let discovery = [
+    fn a_sales_call_takes_its_course() {
+        let call = [
             ("agent", "How do you pump the water out of the basement today?"),
             ("customer", "We carry it up in buckets, and on some days that takes all morning."),
             ("agent", "How many people does that keep from their work?"),
             ("customer", "Two of them, sometimes three."),
-        ];
-        let pricing = [
             ("agent", "The small pump has a price of nine hundred dollars."),
             ("customer", "And what does the hose cost?"),
             ("agent", "Forty dollars, with a discount of ten percent on both."),
-        ];
-        let objection = [
-            ("customer", "That is too expensive for us, to be honest."),
+            ("customer", "That is too complicated for us, to be honest."),
             ("agent", "It lasts for ten years."),
             ("customer", "I am not convinced, and a neighbour made a better offer."),
-        ];
-        let next_steps = [
             ("agent", "I'll send you an offer without the hose tomorrow."),
             ("customer", "Please send it to my brother, could you also call him?"),
             ("agent", "Yes, I'll call him on Monday."),
         ];
-        assert_eq!(kind_of(&discovery), Kind::Discovery);
-        assert_eq!(kind_of(&pricing), Kind::Pricing);
-        assert_eq!(kind_of(&objection), Kind::Objection);
-        assert_eq!(kind_of(&next_steps), Kind::NextSteps);
+        let kinds = [(0, Kind::Discovery), (4, Kind::Pricing), (7, Kind::Objection), (10, Kind::NextSteps)];
+        assert_eq!(kinds_of(&call), kinds);
     }
 
     #[test]
@@ -126,7 +160,7 @@ mod tests {
             ("agent", "The old one was sold for forty dollars."),
             ("customer", "It stands in the cellar."),
         ];
-        assert_eq!(kind_of(&lamp), Kind::Body);
-        assert_eq!(kind_of(&[]), Kind::Body);
+        assert_eq!(kinds_of(&lamp), [(0, Kind::Body)]);
+        assert_eq!(kinds_of(&[]), []);
     }
 }

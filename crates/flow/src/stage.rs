@@ -2,7 +2,7 @@
 
 use crate::{
     CallFlow, FlowConfig,
-    kinds::kind,
+    kinds::course,
     labels::{Phrase, candidates, label},
     speech::{ends_with_question, is_backchannel, plain},
     topics::{Kind, Unit, boundaries, edges},
@@ -156,8 +156,12 @@ impl Flow {
 
         let mut starts: Vec<usize> = [body.start].into_iter().chain(cuts).collect();
         starts.push(body.end);
-        let topic = |range: Range<usize>| (range.clone(), kind(&turns[range.clone()], &light[range]));
-        let mut parts: Vec<(Range<usize>, Kind)> = starts.windows(2).map(|w| topic(w[0]..w[1])).collect();
+        let within = |edges: &[usize]| {
+            let (start, range) = (edges[0], edges[0]..edges[1]);
+            let course = course(&turns[range.clone()], &light[range]).into_iter();
+            course.map(move |(part, kind)| (start + part.start..start + part.end, kind))
+        };
+        let mut parts: Vec<(Range<usize>, Kind)> = starts.windows(2).flat_map(within).collect();
         parts.insert(0, (0..opening, Kind::Opening));
         parts.push((body.end..turns.len(), Kind::Closing));
         parts.retain(|(turns, _)| !turns.is_empty());

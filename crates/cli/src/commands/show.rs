@@ -147,7 +147,7 @@ fn flow(rows: &Rows) {
         anstream::println!("  {}", paint(DIM, text));
     }
     for t in &rows.topics {
-        anstream::println!("  {:>5}  {:8} {}", clock(t.start_ms), t.kind, t.label);
+        anstream::println!("  {:>5}  {:10} {}", clock(t.start_ms), t.kind.replace('_', " "), t.label);
     }
 }
 
