@@ -6,14 +6,15 @@
 
 Needs torch, transformers, tokenizers and gguf (written with torch 2.9 and transformers 5.24; other versions may differ in
 the last bits). The tests that read these files need none of them. Weights are drawn, so that nothing here was learned from
-anybody's data. qwen3/ has its tokenizer, of bytes, in the .gguf file, llama/ (one layer) a tokenizer.json as SentencePiece's;
-manifests/tiny.toml describes qwen3/ to the store of models. golden.json: `texts` [[text, ids]], `prompt` (ids), `greedy` (ids that follow), `logits` (behind the prompt and behind each greedy token but the
+anybody's data. qwen3/ has its tokenizer, of bytes, in the .gguf file, the others (one layer; gemma3/ six narrow ones, of which five see a
+window of eight tokens) a tokenizer.json as SentencePiece's; manifests/tiny.toml describes qwen3/ to the store of models. golden.json: `texts` [[text, ids]], `prompt` (ids), `greedy` (ids that follow), `logits` (behind the prompt and behind each greedy token but the
 last), rounded to 6 decimals.
 """
 import hashlib, json, pathlib
 import gguf, numpy, torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "crates/inference/tests/data/llm"
 WIDTH, LAYERS, HEADS, KEY_HEADS, HEAD, INNER, CONTEXT = 64, 2, 4, 2, 16, 128, 4096
@@ -49,19 +50,19 @@ def golden(model, tokenizer, folder):
     (folder / "golden.json").write_text(text + "\n", encoding="utf8")
 
 
-def writer(folder, architecture, layers):
+def writer(folder, architecture, layers, width=WIDTH, heads=HEADS, key_heads=KEY_HEADS, inner=INNER):
     folder.mkdir(parents=True, exist_ok=True)
     out = gguf.GGUFWriter(folder / "tiny.gguf", architecture)
     out.add_context_length(CONTEXT)
-    out.add_embedding_length(WIDTH)
+    out.add_embedding_length(width)
     out.add_block_count(layers)
-    out.add_feed_forward_length(INNER)
-    out.add_head_count(HEADS)
-    out.add_head_count_kv(KEY_HEADS)
+    out.add_feed_forward_length(inner)
+    out.add_head_count(heads)
+    out.add_head_count_kv(key_heads)
     out.add_key_length(HEAD)
     out.add_value_length(HEAD)
     out.add_rope_dimension_count(HEAD)
-    out.add_rope_freq_base(10_000.0)
+    out.add_rope_freq_base(1_000_000.0 if architecture == "gemma3" else 10_000.0)
     out.add_layer_norm_rms_eps(1e-6)
     return out
 
@@ -69,10 +70,13 @@ def writer(folder, architecture, layers):
 NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
          "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
          "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
-         "post_attention_layernorm": "ffn_norm"}
+         "post_attention_layernorm": "ffn_norm", "self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"}
+# Gemma has norms behind attention and network too.
+GEMMA = NAMES | {"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+                 "post_feedforward_layernorm": "post_ffw_norm"}
 
 
-def renamed(name):
+def renamed(name, names=NAMES):
     if name == "model.embed_tokens.weight":
         return "token_embd.weight"
     if name == "model.norm.weight":
@@ -80,7 +84,7 @@ def renamed(name):
     if name == "lm_head.weight":
         return "output.weight"
     _, _, layer, rest = name.split(".", 3)
-    return f"blk.{layer}.{NAMES[rest.removesuffix('.weight')]}.weight"
+    return f"blk.{layer}.{names[rest.removesuffix('.weight')]}.weight"
 
 
 def finish(out):
@@ -162,8 +166,8 @@ def permuted(weight, heads):
     return weight.reshape(heads, 2, shape[0] // heads // 2, *shape[1:]).swapaxes(1, 2).reshape(shape)
 
 
-def llama():
-    folder = DATA / "llama"
+def sentence_pieces(folder):
+    """A tokenizer.json as SentencePiece's, and how many tokens it has."""
     vocabulary = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
     vocabulary += ["\u2581"] + sorted(set("abcdefghijklmnopqrstuvwxyz.,:") | set("HTIW"))
     vocabulary += ["\u2581t", "he", "\u2581the", "re"]
@@ -177,8 +181,13 @@ def llama():
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     tokenizer.encode_special_tokens = True
+    return tokenizer, len(vocabulary)
 
-    model = draw(LlamaForCausalLM(LlamaConfig(**sizes(len(vocabulary), 1, False))), 3)
+
+def llama():
+    folder = DATA / "llama"
+    tokenizer, vocabulary = sentence_pieces(folder)
+    model = draw(LlamaForCausalLM(LlamaConfig(**sizes(vocabulary, 1, False))), 3)
     out = writer(folder, "llama", 1)
     out.add_eos_token_id(2)
     for name, weight in model.state_dict().items():
@@ -189,7 +198,48 @@ def llama():
     golden(model, tokenizer, folder)
 
 
+def phi3():
+    folder = DATA / "phi3"
+    tokenizer, vocabulary = sentence_pieces(folder)
+    sized = {**sizes(vocabulary, 1, False), "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    del sized["head_dim"]
+    model = draw(Phi3ForCausalLM(Phi3Config(**sized)), 11)
+    out = writer(folder, "phi3", 1)
+    out.add_eos_token_id(2)
+    for name, weight in model.state_dict().items():
+        out.add_tensor(renamed(name), weight.numpy())
+    finish(out)
+    golden(model, tokenizer, folder)
+
+
+def gemma3():
+    folder = DATA / "gemma3"
+    tokenizer, vocabulary = sentence_pieces(folder)
+    layers, width, heads, key_heads, inner, window = 6, 32, 2, 1, 48, 8
+    rope = {"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1_000_000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}}
+    model = draw(Gemma3ForCausalLM(Gemma3TextConfig(
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=inner, num_hidden_layers=layers, num_attention_heads=heads,
+        num_key_value_heads=key_heads, head_dim=HEAD, query_pre_attn_scalar=HEAD, rms_norm_eps=1e-6, sliding_window=window,
+        max_position_embeddings=CONTEXT, rope_parameters=rope, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        layer_types=["sliding_attention"] * 5 + ["full_attention"])), 12)
+    out = writer(folder, "gemma3", layers, width, heads, key_heads, inner)
+    out.add_sliding_window(window)
+    out.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+    out.add_rope_scaling_factor(8.0)
+    out.add_eos_token_id(2)
+    for name, weight in model.state_dict().items():
+        if name == "lm_head.weight":            # tied
+            continue
+        # A norm multiplies by 1 and its weight (convert_hf_to_gguf.py, Gemma3Model.norm_shift).
+        out.add_tensor(renamed(name, GEMMA), weight.numpy() + 1 if "norm" in name else weight.numpy())
+    finish(out)
+    golden(model, tokenizer, folder)
+
+
 if __name__ == "__main__":
     qwen3()
     manifest()
     llama()
+    phi3()
+    gemma3()

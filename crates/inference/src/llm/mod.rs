@@ -2,9 +2,10 @@
 //!
 //! A [`LanguageModel`] answers many [`Prompt`]s at once. Decoding is greedy, so that the same prompt has the same answer,
 //! whatever stands beside it; only a prompt that runs out of time depends on the machine. `form.rs` says which bytes may
-//! follow, `vocabulary.rs` which bytes a token is, `weights.rs` runs the networks.
+//! follow, `vocabulary.rs` which bytes a token is, `weights.rs` runs the networks, of which `gemma3.rs` is our own.
 
 mod form;
+mod gemma3;
 mod vocabulary;
 mod weights;
 

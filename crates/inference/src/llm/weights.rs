@@ -1,9 +1,10 @@
 //! The networks, as candle-transformers runs them over quantized weights.
 
+use super::gemma3::Gemma3;
 use crate::InferenceError;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{DType, Device, Tensor};
-use candle_transformers::models::{quantized_gemma3, quantized_llama, quantized_phi3, quantized_qwen3};
+use candle_transformers::models::{quantized_llama, quantized_phi3, quantized_qwen3};
 use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom};
 use std::path::Path;
@@ -20,7 +21,7 @@ const MOST_TOKENS: usize = 4096;
 pub(super) enum Weights {
     Qwen3(quantized_qwen3::ModelWeights),
     Llama(quantized_llama::ModelWeights),
-    Gemma3(quantized_gemma3::ModelWeights),
+    Gemma3(Gemma3),
     Phi3(quantized_phi3::ModelWeights),
 }
 
@@ -64,7 +65,7 @@ impl Gguf {
         reader.seek(SeekFrom::Start(0))?;
         Ok(match self.architecture.as_str() {
             "qwen3" => Weights::Qwen3(quantized_qwen3::ModelWeights::from_gguf(content, reader, device)?),
-            "gemma3" => Weights::Gemma3(quantized_gemma3::ModelWeights::from_gguf(content, reader, device)?),
+            "gemma3" => Weights::Gemma3(Gemma3::read(&content, reader, self.room, device)?),
             "phi3" => Weights::Phi3(quantized_phi3::ModelWeights::from_gguf(false, content, reader, device)?),
             // `open` lets no other name through.
             _ => Weights::Llama(quantized_llama::ModelWeights::from_gguf(content, reader, device)?),
@@ -73,12 +74,13 @@ impl Gguf {
 }
 
 impl Weights {
-    /// Forgets the text. The others do so at position 0.
+    /// Forgets the text. Phi 3 does so at position 0.
     pub(super) fn clear(&mut self) {
         match self {
             Self::Qwen3(model) => model.clear_kv_cache(),
             Self::Llama(model) => model.clear_kv_cache(),
-            Self::Gemma3(_) | Self::Phi3(_) => {}
+            Self::Gemma3(model) => model.clear(),
+            Self::Phi3(_) => {}
         }
     }
 
@@ -93,7 +95,7 @@ impl Weights {
         let logits = match self {
             Self::Qwen3(model) => model.forward(&input, position),
             Self::Llama(model) => model.forward(&input, position),
-            Self::Gemma3(model) => model.forward(&input, position),
+            Self::Gemma3(model) => model.forward(tokens, position),
             Self::Phi3(model) => model.forward(&input, position),
         }?;
         logits.flatten_all()?.to_dtype(DType::F32)?.to_vec1()

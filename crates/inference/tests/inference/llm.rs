@@ -34,7 +34,7 @@ fn compare(model: &LanguageModel, golden: &Golden) -> (f32, Vec<u32>) {
 /// Weights of 32 bits, so that nothing but the order of sums differs.
 #[test]
 fn logits_and_tokens_are_those_of_the_reference() {
-    for name in ["qwen3", "llama"] {
+    for name in ["qwen3", "llama", "phi3", "gemma3"] {
         let (model, golden) = load(name);
         let (off, greedy) = compare(&model, &golden);
         assert!(off < 1e-5, "{name}: {off}");
@@ -57,7 +57,7 @@ fn prompts() -> Vec<Prompt> {
 #[test]
 fn an_answer_is_what_it_would_be_alone() {
     let limits = Limits { tokens: 200, time: Duration::from_secs(600) };
-    for name in ["qwen3", "llama"] {
+    for name in ["qwen3", "llama", "phi3", "gemma3"] {
         let (model, _) = load(name);
         let generate = |model: &LanguageModel, prompts: &[Prompt]| -> Vec<_> {
             model.generate(prompts, limits).into_iter().map(Result::unwrap).collect()
