@@ -4,11 +4,13 @@
     python3 scripts/make-goldens-heads.py MINILM
 
 MINILM is the folder of all-minilm-l6-v2. Writes head_golden.json beside the tests of sentiment and extract: text and logits, in
-full precision. Needs what scripts/train-heads needs.
+full precision; for follow-ups also the log odds that a turn is an action item, were all the texts one meeting. Needs
+what scripts/train-heads needs.
 """
 import json, os, sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "heads"))
+import numpy as np
 from safetensors.torch import load_file
 import data, follow_ups, sentiment
 from encoder import Vectors
@@ -24,15 +26,21 @@ def main():
         texts += turns[::len(turns) // 14][:14]
     texts = texts[:50]
     talks = [[data.Turn("", text, None)] for text in texts]
+    meeting = [turn for talk in talks for turn in talk]
     for name, out in [("sentiment", "sentiment/tests"), ("follow-ups", "extract/tests/extract")]:
         tensors = {key: value.float() for key, value in load_file(
             os.path.join(HERE, "..", "models", "heads", name + ".safetensors")).items()}
         if name == "sentiment":
             x = sentiment.inputs(sentiment.updated(tensors, sys.argv[1]), talks, exact=True)
         else:
-            x = follow_ups.of(Vectors(sys.argv[1], exact=True), talks)
+            vectors = Vectors(sys.argv[1], exact=True)
+            x = follow_ups.of(vectors, talks)
         logits = sentiment.apply(tensors, x)
-        rows = [json.dumps([text, [round(float(v), 5) for v in row]], ensure_ascii=False) for text, row in zip(texts, logits)]
+        rows = [[text, [round(float(v), 5) for v in row]] for text, row in zip(texts, logits)]
+        if name == "follow-ups":
+            items = follow_ups.scores_of(tensors, vectors, [meeting])[1]
+            rows = [[*row, round(float(np.log(p / (1 - p))), 5)] for row, p in zip(rows, items)]
+        rows = [json.dumps(row, ensure_ascii=False) for row in rows]
         with open(os.path.join(HERE, "..", "crates", out, "head_golden.json"), "w", encoding="utf8") as file:
             file.write("[\n" + ",\n".join(rows) + "\n]\n")
 

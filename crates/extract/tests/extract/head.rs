@@ -10,21 +10,42 @@ fn likelihood(precision: Precision) -> Option<Likelihood> {
     Some(Likelihood::load(&minilm()?, &Device::Cpu, precision).unwrap())
 }
 
-/// `scripts/make-goldens-heads.py`. In full precision logits are off by 0.00001, in 8 bits by 0.22 at most.
+/// By `scripts/make-goldens-heads.py`: a text, its logits, and its log odds of being an action item.
+fn golden() -> Vec<(String, Vec<f32>, f64)> {
+    serde_json::from_str(include_str!("head_golden.json")).unwrap()
+}
+
+/// In full precision logits are off by 0.00001, in 8 bits by 0.11 at most.
 #[test]
 fn the_head_agrees_with_python() {
     for (precision, most) in [(Precision::F32, 1e-3), (Precision::Int8, 0.5)] {
         let Some(likelihood) = likelihood(precision) else { return };
-        let golden: Vec<(String, Vec<f32>)> = serde_json::from_str(include_str!("head_golden.json")).unwrap();
-        let texts: Vec<&str> = golden.iter().map(|(text, _)| text.as_str()).collect();
+        let golden = golden();
+        let texts: Vec<&str> = golden.iter().map(|(text, ..)| text.as_str()).collect();
         let mut furthest = 0.0f32;
-        for ((text, theirs), ours) in golden.iter().zip(likelihood.logits(&texts).unwrap()) {
+        for ((text, theirs, _), ours) in golden.iter().zip(likelihood.logits(&texts).unwrap()) {
             for (ours, theirs) in ours.iter().zip(theirs) {
                 furthest = furthest.max((ours - theirs).abs());
                 assert!((ours - theirs).abs() < most, "{precision:?} {text}: {ours} here, {theirs} there");
             }
         }
         eprintln!("{precision:?}: logits off by at most {furthest}");
+    }
+}
+
+/// The same texts as one meeting. In full precision log odds are off by 0.00001, in 8 bits by 0.1 at most.
+#[test]
+fn action_items_agree_with_python() {
+    for (precision, most) in [(Precision::F32, 1e-3), (Precision::Int8, 0.5)] {
+        let Some(likelihood) = likelihood(precision) else { return };
+        let golden = golden();
+        let texts = vec![golden.iter().map(|(text, ..)| text.as_str()).collect()];
+        let scores = likelihood.action_items(&texts).unwrap().concat();
+        let log_odds = scores.iter().map(|&p| f64::from(p)).map(|p| (p / (1.0 - p)).ln());
+        let furthest =
+            golden.iter().zip(log_odds).map(|((.., theirs), ours)| (ours - theirs).abs()).fold(0.0, f64::max);
+        eprintln!("{precision:?}: log odds off by at most {furthest}");
+        assert!(furthest < most, "{precision:?}: {furthest}");
     }
 }
 
@@ -39,7 +60,7 @@ fn talks_of_any_length_have_scores() {
     assert_eq!(alone[0], likelihood.logits(&long).unwrap()[2997]);
 }
 
-/// Turns of the development set of meetings; the floor is a little under what was measured, 0.389.
+/// Turns of the development set of meetings; the floor is a little under what was measured, 0.449.
 #[test]
 fn follow_ups_of_meetings() {
     let Some(talks) = lines("followups/ami-dev.jsonl") else { return };
@@ -54,7 +75,7 @@ fn follow_ups_of_meetings() {
     let hits = said.intersection(&meant).count() as f64;
     let f1 = 2.0 * hits / (said.len() + meant.len()) as f64;
     eprintln!("ami-dev: {hits} of {} right, {} meant, F1 {f1:.3}", said.len(), meant.len());
-    assert!(f1 > 0.35, "{f1}");
+    assert!(f1 > 0.42, "{f1}");
 }
 
 fn places<T>(talks: &[Vec<T>], holds: impl Fn(&T) -> bool) -> BTreeSet<(usize, usize)> {
