@@ -68,14 +68,6 @@ def fetched(cache, name, sha256, command):
     return content
 
 
-def plain(text):
-    return re.sub(r"[^a-z0-9]+", "", text.lower())
-
-
-def words(text):
-    return set(re.findall(r"[a-z0-9]+", text.lower()))
-
-
 def vader(cache):
     """VADER's rated texts by file: (text, ratings from -4 to 4)."""
     content = fetched(cache, "vaderSentiment-0.5.zip", "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",
@@ -109,24 +101,14 @@ def shares(ratings):
     return [negative, 1 - negative - positive, positive]
 
 
-def of_training_split(snippets, train, dev):
-    """The movie snippets that consist of SST-2 training sentences alone.
+def of_training_split(snippets):
+    """The movie snippets that consist of SST-2 training sentences alone, by their numbers in `sentiment-movies.txt`.
 
     SST-2's sentences come from the same reviews. A snippet that is not known to be in its training split may be in another,
-    so it is left out, and with it whatever resembles a development sentence.
+    so it is left out, and with it whatever resembles a development sentence; the list says how.
     """
-    spans = [span for span in map(plain, set(train)) if len(span) >= 15]
-    held = [found for found in map(words, dev) if len(found) >= 4]
-    kept = []
-    for text, ratings in snippets:
-        whole = plain(text)
-        covered = sum(len(span) for span in spans if span in whole)
-        if covered < 0.97 * len(whole) or not whole:
-            continue
-        said = words(text)
-        if all(len(said & other) < 0.7 * min(len(said), len(other)) for other in held):
-            kept.append((text, ratings))
-    return kept
+    with open(os.path.join(HERE, "sentiment-movies.txt"), encoding="utf8") as lines:
+        return [snippets[int(number)] for line in lines if not line.startswith("#") for number in line.split()]
 
 
 def as_recognized(text):

@@ -53,9 +53,12 @@ struct Clause<'c> {
     end: usize,
 }
 
-/// A date alone in a sentence ("by Friday works"): it may complete an earlier follow-up.
+/// The only date of a sentence that holds no follow-up.
 #[derive(Clone, Debug)]
 pub(crate) struct LoneDate {
+    /// The sentence says little else ("by Friday works"), or promises what was asked before ("they will get to do that on
+    /// Monday"): the date may complete an earlier follow-up. Any other can only repeat the day that was asked for.
+    pub answers: bool,
     pub text: String,
     pub date: Option<NaiveDate>,
     pub chars: Range<usize>,
@@ -90,9 +93,10 @@ pub(crate) fn read(text: &Text<'_>, day: Option<NaiveDate>) -> Said {
             said.will_do = sentence.tokens(at).map(|tokens| text.chars(tokens));
         }
         if let ([date], true) = (dates.as_slice(), clauses.is_empty()) {
-            let answers = answers(&sentence.plain, &date.at);
-            if let Some(tokens) = sentence.tokens(date.at.clone()).filter(|_| date.dated && answers) {
+            let answers = answers(&sentence.plain, &date.at) || sentence.plain.contains(" to do that ");
+            if let Some(tokens) = sentence.tokens(date.at.clone()).filter(|_| date.dated) {
                 let lone = LoneDate {
+                    answers,
                     text: text.slice(tokens.clone()).to_owned(),
                     date: date.date,
                     chars: text.chars(tokens),
@@ -242,8 +246,8 @@ fn parts(text: &Text<'_>, sentence: &Sentence, clause: &Clause<'_>, from: usize,
     let several = ranges.len() > 1;
     let mut found = Vec::new();
     for (nth, part) in ranges.into_iter().enumerate() {
-        // A date said before the cue belongs to its clause: "by Friday I'll send it".
-        let before = (nth == 0 && !several).then(|| due(plain, from..clause.start, clause, dates)).flatten();
+        // A date said before the action belongs to its clause: "by Friday I'll send it".
+        let before = (nth == 0 && !several).then(|| due(plain, from..clause.verb, clause, dates)).flatten();
         // "Today we will discuss" names the occasion, and "the 16th is fine, please send" answers.
         let before = before.filter(|date| {
             let between = plain[date.at.end.min(clause.start)..clause.start]

@@ -63,7 +63,7 @@ pub(crate) static CUES: LazyLock<Vec<Cue>> = LazyLock::new(|| {
         Asking, Commitment, Delivery, Imperative, LetMe, Meeting, MeetingQuestion, Need, Offer, Request, Third,
     };
     use Owner::{Other, Speaker};
-    let table: [(&str, Form, Owner, f32); 34] = [
+    let table: [(&str, Form, Owner, f32); 36] = [
         // commitments
         (r"\b(?:i|we) (?:will|shall) {A}", Commitment, Speaker, 0.45),
         (r"\b(?:i|we) {A}(?:am|are) {A}(?:going to|about to|planning to) {A}", Commitment, Speaker, 0.4),
@@ -158,6 +158,7 @@ pub(crate) static CUES: LazyLock<Vec<Cue>> = LazyLock::new(|| {
             Other,
             0.35,
         ),
+        (r"\b(?:someone|some 1|somebody) (?:should|must|needs to|has to|ought to) {A}", Request, Other, 0.35),
         (r"\byou (?:will |would |just |also )*(?:need|have|ought|are supposed|are going) to {A}", Request, Other, 0.25),
         (r"\byou (?:should|must|can|could|might want to|may want to) {A}", Request, Other, 0.15),
         (r"\b(?:all )?(?:i|we) (?:just |still |only |also )?need (?:is |from you is )?(?:your) ", Need, Other, 0.35),
@@ -167,6 +168,13 @@ pub(crate) static CUES: LazyLock<Vec<Cue>> = LazyLock::new(|| {
         (
             r"\b(?:shall|should|can|could|why do not|why can not|how about|what if|maybe|perhaps) we (?:can |could |should )?{A}",
             MeetingQuestion,
+            Speaker,
+            0.25,
+        ),
+        // "next Thursday at two to go through it together", whatever came before
+        (
+            r"(?:\blet (?:me|us) [a-z0-9 ]{0,40}?)?\b(?P<act>(?:go through|go over|look at|discuss|review) [a-z0-9 ]{1,40}? together)\b",
+            Meeting,
             Speaker,
             0.25,
         ),
@@ -270,7 +278,7 @@ pub(crate) fn is_verb(word: &str) -> bool {
 /// Whether an action is to meet.
 pub(crate) fn is_meeting(action: &str) -> bool {
     static MEETING: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"^(?:meet\b|catch up|touch base|get together|reconnect|sync\b|(?:talk|speak|chat)(?: again| then| on| at| next| tomorrow| about)?\b|(?:schedule|reschedule|book|set up|arrange|organi[sz]e|plan|have|hold|do|put|block|find|set|jump on|hop on|get|fix|reserve|send|agree on|make)\b[\w ]{0,40}?\b(?:meeting|call|demo|demonstration|appointment|session|chat|minutes|half hour|half an hour|an hour|slot|some time|a time|review|training|visit|discussion|follow up|workshop|check in|invite|conversation)\b)";
+        let pattern = r"^(?:meet\b|(?:go through|go over|look at|discuss|review)\b[\w ]{0,40} together\b|catch up|touch base|get together|reconnect|sync\b|(?:talk|speak|chat)(?: again| then| on| at| next| tomorrow| about)?\b|(?:schedule|reschedule|book|set up|arrange|organi[sz]e|plan|have|hold|do|put|block|find|set|jump on|hop on|get|fix|reserve|send|agree on|make)\b[\w ]{0,40}?\b(?:meeting|call|demo|demonstration|appointment|session|chat|minutes|half hour|half an hour|an hour|slot|some time|a time|review|training|visit|discussion|follow up|workshop|check in|invite|conversation)\b)";
         Regex::new(pattern).expect("a constant pattern")
     });
     static NOT: LazyLock<Regex> = LazyLock::new(|| {

@@ -69,7 +69,7 @@ pub fn follow_ups(call_id: &str, turns: &[Utterance<'_>], day: Option<NaiveDate>
             add(&mut merged, found, owner, at);
         }
         for date in &said[at].dates {
-            complete(&mut merged, date, at);
+            complete(&mut merged, date, at, speaker);
         }
         if let Some(chars) = &said[at].will_do {
             let asked = merged.iter_mut().rev().find(|m| m.last < at && at - m.last <= 2 && m.owner == speaker);
@@ -157,10 +157,15 @@ fn alike(a: &BTreeSet<String>, b: &BTreeSet<String>, near: bool) -> bool {
     a.intersection(b).count() as f32 / shorter as f32 >= OVERLAP
 }
 
-/// A date said alone completes, or confirms, what was said just before.
-fn complete(merged: &mut [Merged], date: &LoneDate, at: usize) {
+/// A date said alone completes, or confirms, what was said just before; whoever was asked for something by a day, and answers
+/// with that day among other words, confirms it too.
+fn complete(merged: &mut [Merged], date: &LoneDate, at: usize, speaker: Option<usize>) {
     let Some(m) = merged.iter_mut().rev().find(|m| m.last < at && at - m.last <= 2) else { return };
     if date.date.is_none() || (m.found.due_date.is_some() && m.found.due_date != date.date) {
+        return;
+    }
+    let repeats = m.found.due_date.is_some() && m.owner == speaker && at - m.last == 1;
+    if !date.answers && !repeats {
         return;
     }
     if m.found.due_date.is_none() {

@@ -15,7 +15,7 @@ use schema::{
 use std::{collections::HashSet, sync::Arc};
 
 /// Raised when the same configuration and models give other results.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// What is found in one call.
 type Rows = (Vec<FollowUp>, Vec<Keyword>);

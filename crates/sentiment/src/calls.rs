@@ -84,6 +84,15 @@ pub(crate) const PHRASES: &[(&str, f64)] = &[
     ("i'd be glad to", 0.0),
     ("i'll be happy to", 0.0),
     ("would rather not", -1.0),
+    // customers on their way out
+    ("whether to cancel", -2.0),
+    ("whether to leave", -2.0),
+    ("thinking about cancelling", -2.0),
+    ("thinking about canceling", -2.0),
+    ("thinking of cancelling", -2.0),
+    ("thinking of canceling", -2.0),
+    ("thinking about leaving", -2.0),
+    ("thinking of leaving", -2.0),
     ("nothing works", -2.0),
     ("charged twice", -1.5),
     ("no longer works", -1.5),
@@ -140,3 +149,63 @@ pub(crate) const OPENERS: &[&str] = &[
 
 /// "Great, thanks a lot" still rejoices; a question of ordinary length does not.
 pub(crate) const OPENER_WORDS: usize = 5;
+
+/// What follows an opener that is none: "great news", "good to hear", "thanks for", "thank you so much".
+const MEANT: &[&str] =
+    &["idea", "news", "point", "question", "work", "job", "to", "for", "with", "by", "on", "so", "very", "a"];
+
+/// Words of courtesy beside [`OPENERS`].
+const COURTEOUS: &[&str] =
+    &["okay", "ok", "yes", "yeah", "right", "sure", "well", "hi", "hello", "hey", "bye", "goodbye"];
+
+/// What makes a courtesy of a turn that is nothing else.
+const FORMAL: &[&str] = &["thanks", "thank", "hi", "hello", "hey", "bye", "goodbye"];
+
+/// A turn without the courtesies that it opens with, and the names behind them: "Thanks, Nora, that's everything." Everybody
+/// thanks at the end of a call, so they tell nothing of where a mood goes.
+pub(crate) fn without_courtesies(text: &str) -> &str {
+    let core = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let next = |text: &str| text.split_whitespace().next().map(core).unwrap_or_default();
+    let (mut rest, mut behind, mut formal) = (text.trim_start(), false, false);
+    while let Some(word) = rest.split_whitespace().next() {
+        let tail = rest[word.len()..].trim_start();
+        let said = core(word);
+        let thank = said == "thank" && next(tail) == "you";
+        let tail = if thank { tail[tail.find(char::is_whitespace).unwrap_or(tail.len())..].trim_start() } else { tail };
+        let opens = OPENERS.contains(&said.as_str()) && !MEANT.contains(&next(tail).as_str());
+        let name = behind && word.starts_with(char::is_uppercase) && word.ends_with([',', '.', '!', '?']);
+        if !(opens || name || COURTEOUS.contains(&said.as_str())) {
+            break;
+        }
+        formal |= FORMAL.contains(&said.as_str());
+        (rest, behind) = (tail, true);
+    }
+    // "Great!" and no more is no courtesy.
+    if formal || rest.contains(char::is_alphanumeric) { rest } else { text.trim_start() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn courtesies_go_and_what_is_meant_stays() {
+        for (text, left) in [
+            ("Thanks, Nora, that's everything.", "that's everything."),
+            ("Great one more thing. Could you send it?", "one more thing. Could you send it?"),
+            ("Thank you, Dana. This was helpful.", "This was helpful."),
+            ("Thank you. Bye!", ""),
+            ("Hello. Ruth, thank you", ""),
+            ("Great! Perfect.", "Great! Perfect."),
+            ("Great news, Tom!", "Great news, Tom!"),
+            ("Yes, thank you so much, Tom.", "thank you so much, Tom."),
+            ("Thanks for nothing.", "Thanks for nothing."),
+            ("Good to hear.", "Good to hear."),
+            ("I am angry. Thanks.", "I am angry. Thanks."),
+            ("Ünal, größer", "Ünal, größer"),
+            ("  ", ""),
+        ] {
+            assert_eq!(without_courtesies(text), left, "{text}");
+        }
+    }
+}

@@ -58,7 +58,7 @@ impl Reader {
         let logits = self.logits(texts)?;
         let scores = texts.par_iter().zip(logits).map(|(text, logits)| {
             if !text.contains(char::is_alphanumeric) {
-                return Score { negative: 0.0, neutral: 1.0, positive: 0.0, compound: 0.0 };
+                return Score::NEUTRAL;
             }
             let heads = TurnReader::probabilities(&logits);
             let lexicons = self.lexicons.score(text);

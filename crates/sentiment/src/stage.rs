@@ -1,5 +1,6 @@
 //! The stage: turns in, sentiments and trends out.
 
+use crate::calls::without_courtesies;
 use crate::{Label, Reader, Score, ScoredTurn, Scorer, SentimentConfig, SentimentError, trends};
 use rayon::prelude::*;
 use schema::{
@@ -7,7 +8,7 @@ use schema::{
 };
 
 /// Raised when the same configuration gives other results.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Scores the turns of a shard's calls.
 pub struct SentimentStage {
@@ -48,6 +49,20 @@ impl SentimentStage {
             }
         }
     }
+
+    /// The scores that trends take: those of what a turn says after the courtesies that it opens with.
+    fn moods(&self, texts: &[&str], scores: &[(Score, Label)]) -> Result<Vec<Score>, StageError> {
+        let bare: Vec<&str> = texts.iter().map(|text| without_courtesies(text)).collect();
+        let other = |at: &usize| bare[*at].len() < texts[*at].len() && bare[*at].contains(char::is_alphanumeric);
+        let others: Vec<usize> = (0..texts.len()).filter(other).collect();
+        let found = self.scores(&others.iter().map(|&at| bare[at]).collect::<Vec<_>>())?;
+        let mut moods: Vec<Score> = scores.iter().map(|(score, _)| *score).collect();
+        for (at, _) in bare.iter().enumerate().filter(|(_, bare)| !bare.contains(char::is_alphanumeric)) {
+            moods[at] = Score::NEUTRAL;
+        }
+        others.into_iter().zip(found).for_each(|(at, (score, _))| moods[at] = score);
+        Ok(moods)
+    }
 }
 
 impl Stage for SentimentStage {
@@ -81,12 +96,14 @@ impl Stage for SentimentStage {
         let calls = tables.by_call::<Call>()?;
         let turns: Vec<(String, Vec<Turn>)> = tables.english(self.name(), &calls, out)?.into_iter().collect();
         let texts: Vec<&str> = turns.iter().flat_map(|(_, turns)| turns).map(|turn| turn.text.as_str()).collect();
-        let mut scores = self.scores(&texts)?.into_iter();
-        let scored: Vec<(&String, Vec<(ScoredTurn<'_>, Label)>)> = turns
+        let scores = self.scores(&texts)?;
+        let moods = self.moods(&texts, &scores)?;
+        let mut scored = turns.iter().flat_map(|(_, turns)| turns).zip(scores).zip(moods);
+        let scored: Vec<(&String, Vec<Scored<'_>>)> = turns
             .iter()
             .map(|(call_id, turns)| {
-                let scores = turns.iter().zip(scores.by_ref());
-                (call_id, scores.map(|(turn, (score, label))| (ScoredTurn { turn, score }, label)).collect())
+                let scored = scored.by_ref().take(turns.len());
+                (call_id, scored.map(|((turn, said), score)| (said, ScoredTurn { turn, score })).collect())
             })
             .collect();
         let results: Vec<_> = scored
@@ -94,9 +111,9 @@ impl Stage for SentimentStage {
             .map(|(call_id, turns)| {
                 let duration_ms = calls.get(*call_id).and_then(|rows| rows.first()).and_then(|call| call.duration_ms);
                 guard(call_id, || {
-                    let rows: Vec<Sentiment> = turns.iter().map(|(scored, label)| row(scored, *label)).collect();
-                    let scored: Vec<ScoredTurn<'_>> = turns.iter().map(|(scored, _)| *scored).collect();
-                    Ok((rows, trends(call_id, &scored, duration_ms)))
+                    let rows: Vec<Sentiment> = turns.iter().map(|(said, mood)| row(mood.turn, said)).collect();
+                    let moods: Vec<ScoredTurn<'_>> = turns.iter().map(|(_, mood)| *mood).collect();
+                    Ok((rows, trends(call_id, &moods, duration_ms)))
                 })
             })
             .collect();
@@ -113,14 +130,17 @@ impl Stage for SentimentStage {
     }
 }
 
-fn row(scored: &ScoredTurn<'_>, label: Label) -> Sentiment {
+/// What was said of a turn, and the turn with the score that a trend takes of it.
+type Scored<'a> = ((Score, Label), ScoredTurn<'a>);
+
+fn row(turn: &Turn, (score, label): &(Score, Label)) -> Sentiment {
     Sentiment {
-        call_id: scored.turn.call_id.clone(),
-        turn_index: scored.turn.turn_index,
-        role: scored.turn.role.clone(),
+        call_id: turn.call_id.clone(),
+        turn_index: turn.turn_index,
+        role: turn.role.clone(),
         label: label.as_str().to_owned(),
-        negative: scored.score.negative,
-        neutral: scored.score.neutral,
-        positive: scored.score.positive,
+        negative: score.negative,
+        neutral: score.neutral,
+        positive: score.positive,
     }
 }

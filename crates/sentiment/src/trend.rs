@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 /// The scale of `sentiment_trends`: a compound score of 1 is 5.
 const SCALE: f64 = 5.0;
 
-/// A turn with its score.
+/// A turn with the score that its words count with.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoredTurn<'a> {
     /// The turn.
     pub turn: &'a Turn,
-    /// Its score.
+    /// The score: that of what it says after its courtesies, where the stage gives it.
     pub score: Score,
 }
 

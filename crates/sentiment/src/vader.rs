@@ -77,6 +77,11 @@ pub struct Score {
     pub compound: f32,
 }
 
+impl Score {
+    /// That of a text without words.
+    pub const NEUTRAL: Self = Self { negative: 0.0, neutral: 1.0, positive: 0.0, compound: 0.0 };
+}
+
 /// The lexicons and thresholds of one configuration. Build once, share between threads.
 #[derive(Debug)]
 pub struct Scorer {
@@ -338,7 +343,7 @@ fn total(valences: &[f64], emphasis: f64) -> Score {
     }
     let all = positive + negative + neutral;
     if all == 0.0 {
-        return Score { negative: 0.0, neutral: 1.0, positive: 0.0, compound: 0.0 };
+        return Score::NEUTRAL;
     }
     let compound = (sum / (sum * sum + ALPHA).sqrt()).clamp(-1.0, 1.0);
     Score {

@@ -73,6 +73,21 @@ fn commitments_requests_and_meetings() {
             "",
         ),
         ("Our technician will visit you on Monday morning.", "visit you", "agent", "commitment", "03-09"),
+        ("Someone should also call the printer.", "call the printer", "customer", "request", ""),
+        (
+            "Then next Thursday at four to look at the drawings together.",
+            "look at the drawings together",
+            "agent",
+            "meeting",
+            "03-12",
+        ),
+        (
+            "So let me next Thursday at four to look at the drawings together",
+            "look at the drawings together",
+            "agent",
+            "meeting",
+            "03-12",
+        ),
         (
             "I'll be sending you the tracking number this evening.",
             "send you the tracking number",
@@ -189,6 +204,28 @@ fn a_promise_answers_a_request() {
     );
     assert!(found.iter().all(|f| f.owner_role.as_deref() == Some("agent")));
     assert_eq!(found[3].due_date.map(|d| d.to_string()).as_deref(), Some("2026-03-13"));
+}
+
+#[test]
+fn a_day_repeated_by_whoever_was_asked_confirms() {
+    let rows = |answer: &str, role: &str| {
+        let turns = [
+            Utterance { turn_index: 0, role: "agent", text: "Could you confirm the order by Thursday?" },
+            Utterance { turn_index: 1, role, text: answer },
+        ];
+        let found = follow_ups("a", &turns, "2026-03-03".parse().ok(), 0.5);
+        found.iter().map(|f| f.evidence.len()).collect::<Vec<_>>()
+    };
+    let garbled = "the stock lists with our stores and even the whole number on Thursday morning then";
+    assert_eq!(rows(garbled, "customer"), [2]);
+    assert_eq!(rows(garbled, "agent"), [1]);
+    assert_eq!(rows(&garbled.replace("Thursday", "Friday"), "customer"), [1]);
+    let turns = [
+        Utterance { turn_index: 0, role: "agent", text: "Somebody must test the doors." },
+        Utterance { turn_index: 1, role: "customer", text: "a man from our workshop to do that on Monday" },
+    ];
+    let found = &follow_ups("a", &turns, "2026-03-03".parse().ok(), 0.5)[0];
+    assert_eq!((found.evidence.len(), found.due_text.as_deref()), (2, Some("on Monday")));
 }
 
 #[derive(Default)]
