@@ -101,14 +101,30 @@ def shares(ratings):
     return [negative, 1 - negative - positive, positive]
 
 
-def of_training_split(snippets):
+def plain(text):
+    return re.sub(r"[^a-z0-9]+", "", text.lower())
+
+
+def words(text):
+    return set(re.findall(r"[a-z0-9]+", text.lower()))
+
+
+def of_training_split(snippets, dev):
     """The movie snippets that consist of SST-2 training sentences alone, by their numbers in `sentiment-movies.txt`.
 
     SST-2's sentences come from the same reviews. A snippet that is not known to be in its training split may be in another,
-    so it is left out, and with it whatever resembles a development sentence; the list says how.
+    so it is left out, and with it whatever resembles one of the development sentences `dev`; the list says how.
     """
     with open(os.path.join(HERE, "sentiment-movies.txt"), encoding="utf8") as lines:
-        return [snippets[int(number)] for line in lines if not line.startswith("#") for number in line.split()]
+        kept = [snippets[int(number)] for line in lines if not line.startswith("#") for number in line.split()]
+    held = [(plain(text), words(text)) for text in dev]
+    for text, _ in kept:
+        whole, said = plain(text), words(text)
+        for letters, other in held:
+            like = len(other) >= 4 and len(said & other) >= 0.7 * min(len(said), len(other))
+            if like or (len(letters) >= 12 and letters in whole):
+                raise ValueError(f"sentiment-movies.txt: {text!r} is like a development sentence of SST-2")
+    return kept
 
 
 def as_recognized(text):

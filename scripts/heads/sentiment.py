@@ -38,10 +38,11 @@ def inputs(encoder, talks, change=lambda text: text, exact=False):
     return torch.cat([encoder.of(texts, exact), features(texts)], 1)
 
 
-def parts(cache):
+def parts(folder, cache):
     """Talks to train on, each set with the weight of its turns."""
     rated = data.vader(cache)
-    movies = data.of_training_split(rated["movieReviewSnippets"])
+    dev = texts_of(data.sentiment_set(os.path.join(folder, "sentiment", "sst2-dev.jsonl")))
+    movies = data.of_training_split(rated["movieReviewSnippets"], dev)
     alone = lambda rows: [[data.Turn("", text, data.shares(ratings))] for text, ratings in rows]
     telephones = [[data.Turn("", text, [0.0, 0.05, 0.95] if label == "1" else [0.95, 0.05, 0.0])]
                   for text, label in data.telephones(cache)]
@@ -50,7 +51,7 @@ def parts(cache):
 
 
 def train(model, folder, cache, vectors=None):
-    talks = parts(cache)
+    talks = parts(folder, cache)
     texts = [text for part, _ in talks for text in texts_of(part)]
     weight = torch.cat([torch.full((sum(map(len, part)),), weight) for part, weight in talks])
     forms = [(form, features(form)) for form in (texts, list(map(data.as_recognized, texts)))]

@@ -53,7 +53,7 @@ struct Clause<'c> {
     end: usize,
 }
 
-/// The only date of a sentence that holds no follow-up.
+/// The only date of a sentence that holds no follow-up, and does not refuse one.
 #[derive(Clone, Debug)]
 pub(crate) struct LoneDate {
     /// The sentence says little else ("by Friday works"), or promises what was asked before ("they will get to do that on
@@ -93,8 +93,9 @@ pub(crate) fn read(text: &Text<'_>, day: Option<NaiveDate>) -> Said {
             said.will_do = sentence.tokens(at).map(|tokens| text.chars(tokens));
         }
         if let ([date], true) = (dates.as_slice(), clauses.is_empty()) {
-            let answers = answers(&sentence.plain, &date.at) || sentence.plain.contains(" to do that ");
-            if let Some(tokens) = sentence.tokens(date.at.clone()).filter(|_| date.dated) {
+            let refuses = sentence.plain.split(' ').any(|word| matches!(word, "not" | "never" | "cannot" | "unable"));
+            let answers = answers(&sentence.plain, &date.at) || (!refuses && sentence.plain.contains(" to do that "));
+            if let Some(tokens) = sentence.tokens(date.at.clone()).filter(|_| date.dated && (answers || !refuses)) {
                 let lone = LoneDate {
                     answers,
                     text: text.slice(tokens.clone()).to_owned(),

@@ -14,7 +14,7 @@ use std::{ops::Range, sync::LazyLock};
 /// What a turn without any sign is worth to "body", beside 1 for a turn with the sign of a kind.
 const NO_SIGN: f32 = 0.4;
 
-/// What a change of kind costs: three turns in a row with the sign of a kind are a topic, two are none.
+/// What a change of kind costs: among others, three turns in a row with the sign of a kind are a topic, two are none.
 const SWITCH: f32 = 0.8;
 
 const KINDS: [Kind; 5] = [Kind::Body, Kind::Objection, Kind::Pricing, Kind::NextSteps, Kind::Discovery];

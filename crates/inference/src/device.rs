@@ -110,6 +110,7 @@ impl Upload {
         }
     }
 
+    /// An error where there are not as many numbers as the shape holds, or the device has no room.
     pub fn send(&self, numbers: Vec<f32>, shape: impl Into<Shape>) -> TensorResult<Tensor> {
         #[cfg(feature = "cuda")]
         if let Device::Cuda(card) = &self.device {
@@ -136,14 +137,14 @@ mod pinned {
         if shape.elem_count() != numbers.len() {
             return Err(Error::ShapeMismatch { buffer_size: numbers.len(), shape });
         }
-        if kept.as_ref().is_none_or(|kept| kept.len() != numbers.len()) {
-            let stream = card.cuda_stream();
+        let mut host = match kept.take().filter(|kept| kept.len() == numbers.len()) {
+            Some(host) => host,
             // SAFETY: f32 has no invalid bits, and all of it is written below, before anything reads it.
-            *kept = Some(unsafe { stream.context().alloc_pinned(numbers.len()) }.map_err(Error::wrap)?);
-        }
-        let kept = kept.as_mut().expect("just made");
-        kept.as_mut_slice().map_err(Error::wrap)?.copy_from_slice(numbers);
-        let storage = CudaStorage::wrap_cuda_slice(card.clone_htod(kept)?, card.clone());
+            None => unsafe { card.cuda_stream().context().alloc_pinned(numbers.len()) }.map_err(Error::wrap)?,
+        };
+        host.as_mut_slice().map_err(Error::wrap)?.copy_from_slice(numbers);
+        let storage = CudaStorage::wrap_cuda_slice(card.clone_htod(&host)?, card.clone());
+        *kept = Some(host);
         Ok(Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false))
     }
 }

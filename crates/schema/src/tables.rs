@@ -274,12 +274,12 @@ impl Table {
                 col(
                     "quarter_scores",
                     list_of_nullable(DataType::Float32),
-                    "means over the quarters of the call's duration, -5..5; null where silent",
+                    "means over the quarters of the call's duration, -5..5; null where nothing was understood",
                 ),
                 opt(
                     "change",
                     DataType::Float32,
-                    "fourth quarter minus the first, -10..10; null where either is silent",
+                    "fourth quarter minus the first, -10..10; null where either is null",
                 ),
             ],
             Self::StageErrors => vec![

@@ -18,6 +18,7 @@
 
 mod calls;
 mod config;
+mod courtesy;
 mod reader;
 mod stage;
 mod trend;

@@ -1,6 +1,6 @@
 //! The stage: turns in, sentiments and trends out.
 
-use crate::calls::without_courtesies;
+use crate::courtesy::without_courtesies;
 use crate::{Label, Reader, Score, ScoredTurn, Scorer, SentimentConfig, SentimentError, trends};
 use rayon::prelude::*;
 use schema::{
@@ -52,15 +52,18 @@ impl SentimentStage {
 
     /// The scores that trends take: those of what a turn says after the courtesies that it opens with.
     fn moods(&self, texts: &[&str], scores: &[(Score, Label)]) -> Result<Vec<Score>, StageError> {
-        let bare: Vec<&str> = texts.iter().map(|text| without_courtesies(text)).collect();
-        let other = |at: &usize| bare[*at].len() < texts[*at].len() && bare[*at].contains(char::is_alphanumeric);
-        let others: Vec<usize> = (0..texts.len()).filter(other).collect();
-        let found = self.scores(&others.iter().map(|&at| bare[at]).collect::<Vec<_>>())?;
         let mut moods: Vec<Score> = scores.iter().map(|(score, _)| *score).collect();
-        for (at, _) in bare.iter().enumerate().filter(|(_, bare)| !bare.contains(char::is_alphanumeric)) {
-            moods[at] = Score::NEUTRAL;
+        let mut others = Vec::new();
+        for (mood, text) in moods.iter_mut().zip(texts) {
+            let bare = without_courtesies(text);
+            if !bare.contains(char::is_alphanumeric) {
+                *mood = Score::NEUTRAL;
+            } else if bare.len() < text.len() {
+                others.push((mood, bare));
+            }
         }
-        others.into_iter().zip(found).for_each(|(at, (score, _))| moods[at] = score);
+        let found = self.scores(&others.iter().map(|(_, bare)| *bare).collect::<Vec<_>>())?;
+        others.into_iter().zip(found).for_each(|((mood, _), (score, _))| *mood = score);
         Ok(moods)
     }
 }

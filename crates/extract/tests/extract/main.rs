@@ -220,12 +220,17 @@ fn a_day_repeated_by_whoever_was_asked_confirms() {
     assert_eq!(rows(garbled, "customer"), [2]);
     assert_eq!(rows(garbled, "agent"), [1]);
     assert_eq!(rows(&garbled.replace("Thursday", "Friday"), "customer"), [1]);
+    assert_eq!(rows("the stores are all closed for stock taking, so it is not there on Thursday", "customer"), [1]);
     let turns = [
         Utterance { turn_index: 0, role: "agent", text: "Somebody must test the doors." },
         Utterance { turn_index: 1, role: "customer", text: "a man from our workshop to do that on Monday" },
     ];
-    let found = &follow_ups("a", &turns, "2026-03-03".parse().ok(), 0.5)[0];
+    let asked = |turns: &[Utterance<'_>]| follow_ups("a", turns, "2026-03-03".parse().ok(), 0.5).remove(0);
+    let found = asked(&turns);
     assert_eq!((found.evidence.len(), found.due_text.as_deref()), (2, Some("on Monday")));
+    let refused = Utterance { text: "the man from our workshop is not here to do that on Monday", ..turns[1] };
+    let found = asked(&[turns[0], refused]);
+    assert_eq!((found.evidence.len(), found.due_text), (1, None));
 }
 
 #[derive(Default)]

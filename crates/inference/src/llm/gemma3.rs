@@ -77,6 +77,11 @@ impl Gemma3 {
         let real = |key: &str| value(key).and_then(|value: &Value| value.to_f32().ok());
         let epsilon = f64::from(real("attention.layer_norm_rms_epsilon").unwrap_or(1e-6));
         let head = number("attention.key_length")?;
+        let (heads, key_heads) = (number("attention.head_count")?, number("attention.head_count_kv")?);
+        let window = number("attention.sliding_window")?;
+        if key_heads == 0 || !heads.is_multiple_of(key_heads) || window == 0 {
+            candle_core::bail!("{heads} heads cannot share {key_heads} keys, or a window of {window} tokens is none");
+        }
         let mut tensor = |name: &str| content.tensor(reader, &format!("{name}.weight"), device);
         let norm = |weight: QTensor| RmsNorm::from_qtensor(weight, epsilon);
         let layers = (0..number("block_count")?)
@@ -121,9 +126,9 @@ impl Gemma3 {
             ],
             embedding: embedding.dequantize(device)?,
             output: QMatMul::from_qtensor(embedding)?,
-            window: number("attention.sliding_window")?,
-            heads: number("attention.head_count")?,
-            key_heads: number("attention.head_count_kv")?,
+            window,
+            heads,
+            key_heads,
             head,
         })
     }
@@ -138,9 +143,7 @@ impl Gemma3 {
         let (count, width) = (tokens.len(), self.embedding.dim(1)?);
         let device = self.embedding.device().clone();
         let mut x = (self.embedding.index_select(&Tensor::new(tokens, &device)?, 0)? * (width as f64).sqrt())?;
-        let masks = [usize::MAX, self.window].map(|window| mask(count, position, window, &device));
-        let [all, windowed] = masks;
-        let masks = [all?, windowed?];
+        let masks = [mask(count, position, usize::MAX, &device)?, mask(count, position, self.window, &device)?];
         for layer in &mut self.layers {
             let kind = usize::from(layer.windowed);
             let split =
