@@ -96,6 +96,8 @@ impl Transcript {
             track: None,
             track_count: None,
             channels: None,
+            damage: None,
+            r#match: None,
             source_version: None,
         };
         (call, segments)

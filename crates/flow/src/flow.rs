@@ -66,6 +66,8 @@ mod tests {
             track: None,
             track_count: None,
             channels: None,
+            damage: None,
+            r#match: None,
         }
     }
 

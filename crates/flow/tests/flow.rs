@@ -75,6 +75,8 @@ fn call(id: &str, status: &str) -> Call {
         track: None,
         track_count: None,
         channels: None,
+        damage: None,
+        r#match: None,
     }
 }
 

@@ -146,6 +146,7 @@ impl Joiner<'_> {
             content_sha256: None,
             duplicate_of: None,
             track: meaning.track,
+            r#match: None,
         }
     }
 

@@ -238,6 +238,8 @@ fn unread(recording: Recording) -> Call {
         track: recording.track,
         track_count: None,
         channels: None,
+        damage: None,
+        r#match: recording.r#match,
     }
 }
 

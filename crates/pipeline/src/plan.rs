@@ -135,6 +135,7 @@ mod tests {
             content_sha256: None,
             duplicate_of: None,
             track: None,
+            r#match: None,
         }
     }
 

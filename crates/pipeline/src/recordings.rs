@@ -53,5 +53,6 @@ fn recording(call: Call, version: Option<Version>) -> Recording {
         content_sha256: None,
         duplicate_of: None,
         track: call.track,
+        r#match: call.r#match,
     }
 }

@@ -37,7 +37,7 @@ pub use audio::{AudioBlock, SAMPLE_RATE};
 pub use batch::{Row, SchemaError, from_batch, to_batch, validate};
 pub use fingerprint::{Fingerprint, ModelId};
 pub use rows::{
-    Call, CallMetrics, ChannelSound, Evidence, FollowUp, Keyword, Participant, Recording, Segment, Sentiment,
+    Call, CallMetrics, ChannelSound, Damage, Evidence, FollowUp, Keyword, Participant, Recording, Segment, Sentiment,
     SentimentTrend, SpeakerMetrics, StageErrorRow, Summary, Topic, Turn, Word, confidence,
 };
 pub use stage::{CallFailure, FailureKind, Item, Sink, Stage, StageError, StageName, Tables, guard};

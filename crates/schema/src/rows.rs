@@ -44,6 +44,15 @@ pub struct ChannelSound {
     pub crosstalk: f32,
 }
 
+/// What is missing or wrong in a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Damage {
+    pub kind: String,
+    pub at_ms: i64,
+    pub length_ms: i64,
+}
+
 /// A word, with times in milliseconds from the start of the call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -102,6 +111,7 @@ row! {
         content_sha256: Option<String>,
         duplicate_of: Option<String>,
         track: Option<i32>,
+        r#match: Option<String>,
     }
 }
 
@@ -129,6 +139,8 @@ row! {
         track: Option<i32>,
         track_count: Option<i32>,
         channels: Option<Vec<ChannelSound>>,
+        damage: Option<Vec<Damage>>,
+        r#match: Option<String>,
     }
 }
 

@@ -116,6 +116,7 @@ impl Table {
                 opt("content_sha256", DataType::Utf8, "hash of the bytes, of duplicates only"),
                 opt("duplicate_of", DataType::Utf8, "the call that has the same bytes and is transcribed for both"),
                 opt("track", DataType::Int32, "audio track to be read, from 0, from the call list; null: the first"),
+                opt("match", DataType::Utf8, "how the call list's row found the recording; null where no row names it"),
             ],
             Self::Audio => vec![
                 col("channel", DataType::Int32, "audio track, from 0"),
@@ -156,6 +157,12 @@ impl Table {
                 opt("track", DataType::Int32, "audio track that the call list asks for, from 0; null: the first"),
                 opt("track_count", DataType::Int32, "audio tracks in the file"),
                 opt("channels", list(channel_sound()), "how each channel sounded; null where it was not decoded"),
+                opt(
+                    "damage",
+                    list(damage()),
+                    "what is missing or wrong in the recording, in order of time; empty: nothing; null where it was not decoded",
+                ),
+                opt("match", DataType::Utf8, "how the call list's row found the recording; null where no row names it"),
             ],
             Self::Segments => vec![
                 col("channel", DataType::Int32, "audio track, from 0"),
@@ -347,6 +354,14 @@ fn channel_sound() -> DataType {
         col("silent", DataType::Boolean, "whether nothing is heard on it"),
         opt("copy_of", DataType::Int32, "channel that 90 % of it repeat; it was not recognized again"),
         col("crosstalk", DataType::Float32, "share of what is heard on it that a louder channel says, 0..1; left out"),
+    ]))
+}
+
+fn damage() -> DataType {
+    DataType::Struct(Fields::from(vec![
+        col("kind", DataType::Utf8, "what is damaged"),
+        col("at_ms", DataType::Int64, "where, in the time of the call"),
+        col("length_ms", DataType::Int64, "how much sound is missing; 0 where none is, or it is not known"),
     ]))
 }
 

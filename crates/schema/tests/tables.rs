@@ -71,6 +71,8 @@ fn rows_survive_the_round_trip() {
         track: None,
         track_count: None,
         channels: None,
+        damage: None,
+        r#match: None,
     }]);
     round_trip(&[FollowUp {
         call_id: "1".into(),

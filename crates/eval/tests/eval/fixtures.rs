@@ -176,6 +176,8 @@ fn call(id: &str, ready: bool) -> Call {
         track: None,
         track_count: None,
         channels: None,
+        damage: None,
+        r#match: None,
     }
 }
 

@@ -289,6 +289,8 @@ fn call(id: &str) -> Call {
         track: None,
         track_count: None,
         channels: None,
+        damage: None,
+        r#match: None,
     }
 }
 

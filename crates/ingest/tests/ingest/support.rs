@@ -105,6 +105,7 @@ pub fn recording(id: &str, path: &Path) -> Recording {
         content_sha256: None,
         duplicate_of: None,
         track: None,
+        r#match: None,
     }
 }
 

@@ -38,6 +38,7 @@ fn recording(call_id: &str) -> Recording {
         content_sha256: None,
         duplicate_of: None,
         track: None,
+        r#match: None,
     }
 }
 
@@ -106,6 +107,8 @@ impl Stage for Ears {
                     track: None,
                     track_count: None,
                     channels: None,
+                    damage: None,
+                    r#match: None,
                 };
                 out.rows(&[call])?;
             }
