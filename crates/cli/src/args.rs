@@ -26,10 +26,10 @@ pub struct Args {
 /// Flags of every command.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Common {
-    /// Say more (models, shards, times)
+    /// Say more (-v: models, shards, times, files passed over, every call that failed; -vv: how it was decided)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Say nothing but results and errors
+    /// Say nothing but results, errors and, where calls failed, a last line
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Folder of the models [default: the user's cache folder, nightcall/models]

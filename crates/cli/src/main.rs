@@ -3,6 +3,7 @@
 mod allocator;
 mod args;
 mod commands;
+mod logger;
 mod progress;
 mod term;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     allocator::keep_freed_blocks();
     quiet_panics();
     let args = Args::parse();
+    logger::start(args.common.verbose, args.common.quiet);
     let outcome = match &args.command {
         Command::Run(run) => commands::run::run(run, &args.common),
         Command::Rerun(rerun) => commands::run::rerun(rerun, &args.common),
@@ -41,7 +43,12 @@ fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::from(3),
         Err(error) => {
-            anstream::eprintln!("{}error:{} {}", term::RED.render(), term::RED.render_reset(), told(&error));
+            anstream::eprintln!(
+                "{}error:{} {}",
+                term::RED.render(),
+                term::RED.render_reset(),
+                term::lines(&told(&error))
+            );
             ExitCode::FAILURE
         }
     }

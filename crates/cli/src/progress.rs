@@ -1,5 +1,6 @@
 //! Progress: a bar on a terminal, a plain line a shard otherwise.
 
+use crate::logger;
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::{Event, Progress};
 use std::{
@@ -25,6 +26,7 @@ impl Bar {
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         bar.enable_steady_tick(Duration::from_millis(120));
+        logger::above(&bar);
         let plain = !quiet && !terminal;
         Self { drawn: bar, plain, audio_ms: AtomicI64::new(0), began: Instant::now() }
     }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod eval;
+mod operator;
 
 use assert_cmd::Command;
 use std::{

@@ -55,7 +55,8 @@ impl Ingest {
             Verdict::Open => (Vec::new(), None),
             Verdict::Partial { withheld, reason } => (withheld, Some(reason)),
         };
-        if let Some(first) = duplicate_of {
+        // A copy of a recording that cannot be read is told as one that cannot be read itself: no rows stand for either.
+        if let Some(first) = duplicate_of.filter(|_| begins(&call)) {
             reason = Some(format!("the same audio as {first}, whose rows stand for both"));
             (call.status, call.status_reason) = ("duplicate".into(), reason);
             return out.rows(&[call]);
@@ -241,6 +242,14 @@ fn unread(recording: Recording) -> Call {
         damage: None,
         r#match: recording.r#match,
     }
+}
+
+/// Whether a recording opens and gives sound, which takes no more than its first block.
+fn begins(call: &Call) -> bool {
+    let path = Path::new(call.source_uri.strip_prefix("file://").unwrap_or(&call.source_uri));
+    let track = call.track.map_or(0, |track| track as usize);
+    let decoder = Source::open(&call.source_uri).and_then(|source| Decoder::of_source(path, source, track));
+    decoder.and_then(|mut decoder| decoder.next_block()).is_ok_and(|block| block.is_some())
 }
 
 /// Whose fault it is that a recording cannot be opened.

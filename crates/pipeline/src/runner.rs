@@ -28,6 +28,7 @@ use std::{
         mpsc::{Receiver, sync_channel},
     },
     thread,
+    time::Instant,
 };
 use store::{Key, Stamp, Store};
 
@@ -113,6 +114,7 @@ impl<'a> Runner<'a> {
                 works.push(work);
             }
         }
+        log::info!("{} shards are to be worked on", works.len());
         let up_to_date = calls - works.iter().map(|w| w.shard.recordings.len()).sum::<usize>();
         self.progress.event(Event::Planned { calls, up_to_date });
         let cancelled = !self.work(&works)?;
@@ -248,7 +250,15 @@ impl<'a> Reader<'a> {
                 continue;
             }
             self.progress.event(Event::Stage { stage: name, shard: number, shards: self.shards });
-            match self.read(work, name, &mut tables)? {
+            let began = Instant::now();
+            let ended = self.read(work, name, &mut tables)?;
+            log::info!(
+                "shard {number}/{} ({}): {name} took {:.2} s",
+                self.shards,
+                work.shard.name,
+                began.elapsed().as_secs_f64()
+            );
+            match ended {
                 Ended::Done => {}
                 Ended::Broken => waiting.extend(self.graph.from(name)),
                 Ended::Cancelled => return Ok(false),

@@ -28,6 +28,8 @@ use tokio::runtime::Runtime;
 const ROW_GROUP_BYTES: usize = 64 << 20;
 /// What is read of an object to see its stamp; a longer footer takes a second read.
 const FOOTER_BYTES: u64 = 64 << 10;
+/// The object that [`Store::check_writable`] writes. No table's, so no reader of a table sees it.
+const WRITE_TEST: &str = ".write-test";
 /// Objects from here on are sent in parts of this many bytes, so that each part has a request's time to itself.
 const PART_BYTES: usize = 16 << 20;
 
@@ -77,9 +79,30 @@ impl Store {
             return Ok(Self { objects: Arc::new(PrefixStore::new(objects, path)), runtime, location });
         }
         let folder = location.strip_prefix("file://").unwrap_or(&location);
-        std::fs::create_dir_all(folder).map_err(|e| fail(format!("cannot make the folder: {e}")))?;
+        std::fs::create_dir_all(folder)
+            .map_err(|e| fail(format!("cannot make the folder: {e}; name another with --store")))?;
         let objects = LocalFileSystem::new_with_prefix(folder).map_err(|e| fail(e.to_string()))?;
         Ok(Self { objects: Arc::new(objects), runtime, location })
+    }
+
+    /// Whether objects can be written here, by writing one and deleting it again: a run that finds out after hours of
+    /// recognition has worked for nothing.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        let refused = |e: &dyn std::fmt::Display| StoreError::Location {
+            location: self.location.clone(),
+            message: format!("cannot be written: {e}; give this user the right to, or name another with --store"),
+        };
+        if !is_url(&self.location) {
+            let folder = self.location.strip_prefix("file://").unwrap_or(&self.location);
+            let file = std::path::Path::new(folder).join(WRITE_TEST);
+            return std::fs::write(&file, b"").and_then(|()| std::fs::remove_file(&file)).map_err(|e| refused(&e));
+        }
+        let path = Path::from(WRITE_TEST);
+        let written = self.runtime.block_on(async {
+            objects::retried(|| async { self.objects.put(&path, PutPayload::default()).await }).await?;
+            objects::retried(|| async { self.objects.delete(&path).await }).await
+        });
+        written.map_err(|e| refused(&e))
     }
 
     /// Opens a store that must be there already.

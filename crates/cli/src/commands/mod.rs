@@ -4,6 +4,7 @@ pub mod bench;
 pub mod doctor;
 pub mod eval;
 pub mod eval_texts;
+mod hint;
 pub mod models;
 pub mod run;
 pub mod show;

@@ -4,6 +4,7 @@ use super::{registry, threads};
 use crate::{
     Outcome,
     args::{Common, Stage},
+    term::one_line,
 };
 use anyhow::{Context, Result};
 use pipeline::{Assembly, Spec};
@@ -34,7 +35,8 @@ pub fn run(args: &Stage, common: &Common) -> Result<Outcome> {
     buffered.flush().or_else(|e| if e.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(e) })?;
     if !common.quiet {
         for failure in failures {
-            anstream::eprintln!("failed {} ({}): {}", failure.call_id, args.name, failure.message);
+            let line = format!("failed {} ({}): {}", failure.call_id, args.name, failure.message);
+            anstream::eprintln!("{}", one_line(&line));
         }
     }
     Ok(Outcome::Done)

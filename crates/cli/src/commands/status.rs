@@ -45,7 +45,8 @@ pub fn run(args: &Status, common: &Common) -> Result<Outcome> {
     }
     anstream::println!("{table}");
     for t in &status.troubles {
-        anstream::println!("{} {} ({}, try {}): {}", t.kind, t.call_id, t.stage, t.attempt, t.message);
+        let line = format!("{} {} ({}, try {}): {}", t.kind, t.call_id, t.stage, t.attempt, t.message);
+        anstream::println!("{}", term::one_line(&line));
     }
     Ok(Outcome::Done)
 }

@@ -77,7 +77,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// A file or folder of the store could not be read or written.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}{}", .path.display(), way_out(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -97,6 +97,16 @@ pub enum RegistryError {
         /// What was tried, in order.
         attempts: Vec<Attempt>,
     },
+}
+
+/// What to do about rights that are missing; other errors of the system say enough.
+fn way_out(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "; give this user the right to read it, or name another folder with --models or NIGHTCALL_MODELS"
+        }
+        _ => "",
+    }
 }
 
 /// A line for each attempt.

@@ -68,8 +68,10 @@ pub(super) fn differs(a: &[ModelFile], b: &[ModelFile]) -> bool {
 pub(super) fn problem(folder: &Path, files: &[ModelFile], hash: bool) -> Result<Option<String>, RegistryError> {
     for file in files {
         let path = folder.join(&file.name);
-        let Ok(metadata) = std::fs::metadata(&path) else {
-            return Ok(Some(format!("{} is missing", file.name)));
+        let metadata = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Some(format!("{} is missing", file.name))),
+            Err(e) => return Err(RegistryError::io(&path)(e)),
         };
         if metadata.len() != file.size {
             return Ok(Some(format!("{} has {} bytes, not {}", file.name, metadata.len(), file.size)));

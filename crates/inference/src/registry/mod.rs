@@ -206,8 +206,12 @@ impl Registry {
         let folder = self.cache.join(name);
         let damaged = |reason: String| RegistryError::Damaged { name: name.to_owned(), reason };
 
-        let names = || manifest.sources.iter().flat_map(Source::files).map(|file| &file.name);
-        if !names().any(|name| folder.join(name).exists()) {
+        let mut any = false;
+        for file in manifest.sources.iter().flat_map(Source::files) {
+            // A folder that may not be looked into holds the model all the same: pulling it again would not help.
+            any |= folder.join(&file.name).try_exists().map_err(RegistryError::io(&folder))?;
+        }
+        if !any {
             return Err(RegistryError::Missing { name: name.to_owned(), folder });
         }
         let record = Record::read(&folder)?;
