@@ -46,8 +46,11 @@ mod edits;
 mod error;
 mod ffmpeg;
 mod level;
+mod mpeg;
 mod packets;
 mod resample;
+#[allow(dead_code)] // until discovery asks it
+mod sniff;
 mod sound;
 mod source;
 mod sources;
