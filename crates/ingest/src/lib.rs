@@ -38,6 +38,7 @@ mod consent;
 mod container;
 mod crm;
 mod crosstalk;
+mod damage;
 mod decoder;
 mod discover;
 mod double;
