@@ -3,13 +3,15 @@
 use crate::{
     IngestError,
     container::{Container, LOOKED_AT, container_of},
+    damage::{Damages, Kind},
     ffmpeg::Ffmpeg,
     level::Clipping,
     packets::{AudioInfo, CONVERT, MAX_HOURS, Packets, Refusal, too_long},
     resample::Resampler,
+    samples::Piece,
     source::Source,
 };
-use schema::SAMPLE_RATE;
+use schema::{Damage, SAMPLE_RATE};
 use std::{
     fs::File,
     io::{self, Read},
@@ -23,20 +25,31 @@ pub const BLOCK_SAMPLES: usize = 10 * SAMPLE_RATE;
 
 /// Decodes and resamples a recording block by block; memory is bounded by a block, not by the recording.
 ///
-/// Symphonia decodes what it can, an installed ffmpeg the rest; the file's first bytes decide, not its name. Packets that
-/// are damaged are replaced by silence, so that times stay right; a recording fails once more than 5 % of it is, or when it
-/// ends before what its header promises. Delay and padding that an encoder added are cut off where they are known (MP3 with
-/// a LAME header, Vorbis, Opus, edit lists of MP4). Numbers that are not finite become 0, and all are clamped to -1..1.
+/// Symphonia decodes what it can, an installed ffmpeg the rest; the file's first bytes decide, not its name. What can be
+/// decoded is given, however much is missing: silence stands for it, so that times stay right, and [`Decoder::damage`] tells
+/// of it. Delay and padding that an encoder added are cut off where they are known (MP3 with a LAME header, Vorbis, Opus, edit
+/// lists of MP4). Numbers that are not finite become 0, and all are clamped to -1..1.
+///
+/// A recording may have several parts, one after another, each with a rate and channels of its own: files that were put
+/// together, links of a chained Ogg. It has as many channels as the widest. A part of fewer is heard on the first ones alone,
+/// for its words are not to be heard twice.
 pub struct Decoder {
     path: PathBuf,
     frames: Frames,
     /// A channel each.
     clipping: Vec<Clipping>,
+    /// Rate of the part that is read, frames of it that were taken at that rate, and samples given of those before it.
+    rate: u32,
+    taken: u64,
+    before: u64,
+    /// None at 16 kHz.
     resampler: Option<Resampler>,
     /// Resampled and not yet given out, a vector a channel.
     ready: Vec<Vec<f32>>,
     /// Channels of those who may not be heard.
     withheld: Vec<usize>,
+    /// Parts that were not heard because of that.
+    passed_over: Damages,
     ended: bool,
 }
 
@@ -47,10 +60,13 @@ enum Frames {
 }
 
 impl Frames {
-    fn next(&mut self) -> Result<Option<Vec<Vec<f32>>>, String> {
+    fn next(&mut self) -> Result<Option<Piece>, String> {
         match self {
             Self::Symphonia(packets) => packets.next(),
-            Self::Ffmpeg(child) => child.next(),
+            Self::Ffmpeg(child) => {
+                let rate = child.info.sample_rate_hz;
+                Ok(child.next()?.map(|planes| Piece { rate, planes }))
+            }
         }
     }
 
@@ -61,18 +77,10 @@ impl Frames {
         }
     }
 
-    /// Frames given out so far.
-    fn given(&self) -> u64 {
+    fn damages(&self) -> &Damages {
         match self {
-            Self::Symphonia(packets) => packets.given(),
-            Self::Ffmpeg(child) => child.given(),
-        }
-    }
-
-    fn damaged(&self) -> usize {
-        match self {
-            Self::Symphonia(packets) => packets.damaged(),
-            Self::Ffmpeg(_) => 0,
+            Self::Symphonia(packets) => &packets.damages,
+            Self::Ffmpeg(child) => &child.damages,
         }
     }
 }
@@ -106,13 +114,25 @@ impl Decoder {
             Ok((frames, resampler))
         });
         let (frames, resampler) = opened.map_err(|reason| IngestError::Recording { path: path.to_owned(), reason })?;
-        let channels = frames.info().channel_count;
-        let (clipping, ready) = (vec![Clipping::default(); channels], vec![Vec::new(); channels]);
-        Ok(Self { path: path.to_owned(), frames, clipping, resampler, ready, withheld: Vec::new(), ended: false })
+        let (rate, channels) = (frames.info().sample_rate_hz, frames.info().channel_count);
+        Ok(Self {
+            path: path.to_owned(),
+            frames,
+            clipping: vec![Clipping::default(); channels],
+            rate,
+            taken: 0,
+            before: 0,
+            resampler,
+            ready: vec![Vec::new(); channels],
+            withheld: Vec::new(),
+            passed_over: Damages::default(),
+            ended: false,
+        })
     }
 
     /// Leaves channels silent from here on: codecs pack channels together, so what a packet holds of these is wiped before
-    /// anything else sees it.
+    /// anything else sees it. A part that has not all the recording's channels is wiped as a whole: who is on which of its
+    /// channels, nobody knows.
     pub(crate) fn withhold(&mut self, channels: &[usize]) {
         self.withheld = channels.to_vec();
     }
@@ -122,10 +142,18 @@ impl Decoder {
         self.frames.info()
     }
 
+    /// What is missing or wrong, up to here.
+    pub fn damage(&self) -> Vec<Damage> {
+        let mut rows = self.frames.damages().rows();
+        rows.extend(self.passed_over.rows());
+        rows.sort_by_key(|row| row.at_ms);
+        rows
+    }
+
     /// Length of what was decoded so far; the recording's once there are no more blocks.
     pub fn duration_ms(&self) -> i64 {
-        let rate = u64::from(self.info().sample_rate_hz);
-        ((self.frames.given() * 1000 + rate / 2) / rate) as i64
+        let (rate, ours) = (u64::from(self.rate), SAMPLE_RATE as u64);
+        (((self.before * rate + self.taken * ours) * 1000 + rate * ours / 2) / (rate * ours)) as i64
     }
 
     /// The next samples, a vector a channel and all of one length: [`BLOCK_SAMPLES`], in the last block fewer. None at the
@@ -162,38 +190,73 @@ impl Decoder {
     /// Decodes until a block is ready or the recording ends.
     fn fill(&mut self) -> Result<(), String> {
         while !self.ended && self.ready[0].len() < BLOCK_SAMPLES {
-            let mut planes = self.frames.next()?;
-            if let Some(planes) = &mut planes {
-                for &channel in &self.withheld {
-                    planes[channel].fill(0.0);
+            let Some(Piece { rate, mut planes }) = self.frames.next()? else {
+                self.ended = true;
+                self.end_part()?;
+                let damages = self.damage().len();
+                if damages > 0 {
+                    log::warn!("{}: {damages} entries in its list of damage", self.path.display());
                 }
+                break;
+            };
+            if rate != self.rate {
+                self.end_part()?;
+                let old = u64::from(self.rate);
+                self.before += (self.taken * SAMPLE_RATE as u64 + old / 2) / old;
+                (self.rate, self.taken) = (rate, 0);
+                self.resampler = Resampler::new(rate, self.ready.len())?;
             }
-            for (clipping, plane) in self.clipping.iter_mut().zip(planes.iter().flatten()) {
+            self.fit(&mut planes);
+            for &channel in &self.withheld {
+                planes[channel].fill(0.0);
+            }
+            for (clipping, plane) in self.clipping.iter_mut().zip(&planes) {
                 clipping.count(plane);
             }
-            match (planes, &mut self.resampler) {
-                (Some(planes), Some(resampler)) => resampler.push(&planes, &mut self.ready)?,
-                (Some(planes), None) => {
+            self.taken += planes[0].len() as u64;
+            match &mut self.resampler {
+                Some(resampler) => resampler.push(&planes, &mut self.ready)?,
+                None => {
                     for (ready, plane) in self.ready.iter_mut().zip(&planes) {
                         ready.extend_from_slice(plane);
                     }
                 }
-                (None, resampler) => {
-                    self.ended = true;
-                    if let Some(resampler) = resampler {
-                        resampler.finish(&mut self.ready)?;
-                    }
-                    if self.frames.damaged() > 0 {
-                        let (path, damaged) = (self.path.display(), self.frames.damaged());
-                        log::warn!("{path}: {damaged} damaged packets were left out");
-                    }
-                }
             }
-            if self.frames.given() > MAX_HOURS * 3600 * u64::from(self.info().sample_rate_hz) {
+            if self.duration_ms() > (MAX_HOURS * 3_600_000) as i64 {
                 return Err(too_long());
             }
         }
         Ok(())
+    }
+
+    /// Flushes the resampler of a part that is over.
+    fn end_part(&mut self) -> Result<(), String> {
+        if let Some(mut resampler) = self.resampler.take() {
+            resampler.finish(&mut self.ready)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a part of other channels those of the recording.
+    fn fit(&mut self, planes: &mut Vec<Vec<f32>>) {
+        let (channels, has, length) = (self.ready.len(), planes.len(), planes[0].len());
+        if has == channels {
+            return;
+        }
+        if !self.withheld.is_empty() {
+            let at_s = self.duration_ms() as f64 / 1000.0;
+            self.passed_over.note(Kind::Withheld, at_s, length as f64 / f64::from(self.rate));
+            planes.iter_mut().for_each(|plane| plane.fill(0.0));
+        } else if has > channels {
+            // Such a part was not foreseen, in a file too long to be looked through: all of it on one channel, which the
+            // others, who have their places, are not.
+            let (first, rest) = planes.split_at_mut(1);
+            for (i, sample) in first[0].iter_mut().enumerate() {
+                *sample = rest.iter().fold(*sample, |sum, plane| sum + plane[i]) / has as f32;
+            }
+            planes[1..].iter_mut().for_each(|plane| plane.fill(0.0));
+        }
+        planes.resize(channels, vec![0.0; length]);
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Edit {
     pub start_s: f64,
     /// None: up to the end.
     pub length_s: Option<f64>,
+    /// Silence before it, as players show it.
+    pub delay_s: f64,
 }
 
 /// The edit of every track that has one; none of a file that is not MP4. The source's position is left anywhere.
@@ -70,7 +72,7 @@ pub(crate) fn edits<R: Read + Seek + ?Sized>(source: &mut R, total: u64) -> io::
         let (duration, media_time) = track.edit.filter(|_| movie_scale > 0 && track.scale > 0)?;
         let start_s = media_time as f64 / f64::from(track.scale);
         let length_s = (duration > 0).then(|| duration as f64 / f64::from(movie_scale));
-        (start_s <= MAX_CUT_S).then_some((track.id, Edit { start_s, length_s }))
+        (start_s <= MAX_CUT_S).then_some((track.id, Edit { start_s, length_s, delay_s: 0.0 }))
     };
     Ok(tracks.iter().filter_map(edit).collect())
 }
@@ -180,8 +182,8 @@ mod tests {
     #[test]
     fn each_track_has_its_own() {
         let got = found(&[track(1, 12800, &[(5000, 512)]), track(2, 16000, &[(100, -1), (5000, 1024)])]);
-        assert_eq!(got[0], (1, Edit { start_s: 0.04, length_s: Some(5.0) }));
-        assert_eq!(got[1], (2, Edit { start_s: 0.064, length_s: Some(5.0) }));
+        assert_eq!(got[0], (1, Edit { start_s: 0.04, length_s: Some(5.0), delay_s: 0.0 }));
+        assert_eq!(got[1], (2, Edit { start_s: 0.064, length_s: Some(5.0), delay_s: 0.0 }));
         assert_eq!(got[1].1.frames(16000, Some(5.1)), (1024, Some(81024)));
         assert_eq!(got[1].1.frames(16000, Some(9.0)), (1024, None));
     }

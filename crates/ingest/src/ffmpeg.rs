@@ -7,6 +7,7 @@
 
 use crate::{
     container::Container,
+    damage::Damages,
     packets::{AudioInfo, CONVERT, check_shape, no_such_track},
 };
 use serde::Deserialize;
@@ -47,6 +48,8 @@ pub(crate) struct Ffmpeg {
     rest: Vec<u8>,
     given: u64,
     promised_s: Option<f64>,
+    /// What is missing or wrong, up to here.
+    pub damages: Damages,
 }
 
 /// What ffprobe says of a file.
@@ -109,7 +112,7 @@ impl Ffmpeg {
         arguments.extend(input(container));
         arguments.extend(["-vn", "-map", &map, "-c:a", "pcm_f32le", "-ar", &rate, "-f", "f32le", "pipe:1"]);
         let child = Running::start("ffmpeg", &arguments, file)?;
-        Ok(Self { info, child, rest: Vec::new(), given: 0, promised_s })
+        Ok(Self { info, child, rest: Vec::new(), given: 0, promised_s, damages: Damages::default() })
     }
 
     /// The next frames, a vector a channel; none at the end.
@@ -136,11 +139,6 @@ impl Ffmpeg {
             self.given += frames as u64;
             return Ok(Some(planes));
         }
-    }
-
-    /// Frames given out so far.
-    pub fn given(&self) -> u64 {
-        self.given
     }
 
     fn check_end(&mut self) -> Result<(), String> {

@@ -46,18 +46,26 @@ mod duplicates;
 mod edits;
 mod error;
 mod ffmpeg;
+mod format;
+mod frames;
 mod level;
 mod mpeg;
+mod ogg;
+mod opus;
 mod packets;
+mod pages;
 mod resample;
+mod samples;
 #[allow(dead_code)] // until discovery asks it
 mod sniff;
 mod sound;
 mod source;
 mod sources;
 mod stage;
+mod stream;
 mod table;
 mod wave;
+mod window;
 
 pub use codecs::codecs;
 pub use config::{ConsentRule, IngestConfig};

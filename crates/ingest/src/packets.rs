@@ -1,47 +1,40 @@
-//! One audio track of one file, packet by packet, through symphonia.
+//! One audio track of one file, part after part, as samples.
 //!
-//! Symphonia finds the container and the codec in the bytes. What it leaves to its user is decided here: which track is
-//! read, what a damaged packet costs, and whether a file ends before it should.
+//! What readers of containers leave to their user is decided here: where packets stand in time, what stands for those that are
+//! lost, and what of a part is its encoder's delay and padding. Nothing of it refuses a recording that gives any sound;
+//! [`Damages`] says what is wrong with it.
 
 use crate::{
-    codecs::{codec_name, registry},
-    edits::edits,
-    wave,
+    container::container_of,
+    damage::{Damages, Kind},
+    edits::{Edit, edits},
+    format::Format,
+    frames::Frames,
+    mpeg::id3_length,
+    ogg::Ogg,
+    samples::{Failed, Piece, Samples},
+    stream::{Coded, End, Next, Part, Place, Stream, Stretch, Survey},
+    wave::{self, Repaired},
+    window::Window,
 };
 use std::io::{self, Seek as _};
-use symphonia::core::{
-    codecs::{
-        CodecParameters,
-        audio::{AudioDecoder, AudioDecoderOptions, well_known as codecs},
-    },
-    common::Limit,
-    errors::Error,
-    formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint},
-    io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions},
-    meta::MetadataOptions,
-    packet::Packet,
-    units::{Duration, Timestamp},
-};
+use symphonia::core::{errors::Error, io::MediaSource};
 
 /// Rates in Hz that a recording of people talking can have; others come from broken headers.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 /// More channels than any conference recorder writes; more come from broken headers.
 const MAX_CHANNELS: usize = 32;
-/// A hole in the time line from this many seconds on is filled with silence, so that the channels and the clock stay
-/// right; below it, it is the rounding of the container's time stamps.
+/// A step in the time line from this many seconds on is filled with silence, so that the channels and the clock stay right;
+/// below it, it is the rounding of the container's time stamps.
 const MIN_HOLE_S: f64 = 0.02;
-/// Share of a recording that may be holes left by damaged packets. More, and what is left is no recording of the call.
-const MAX_HOLES: f64 = 0.05;
-/// Holes of this many seconds in all are put up with before their share is looked at on the way.
-const HOLES_ALLOWED_S: f64 = 60.0;
-/// Packets that yield nothing (damaged, or of other tracks) before a file that yields nothing else is given up.
-const MAX_BARREN_PACKETS: usize = 1_000_000;
-/// Damaged packets after which a file that is mostly damaged is given up.
-const MAX_DAMAGED_PACKETS: usize = 1_000;
-/// Opus is decoded at this rate, whatever it was made from (RFC 7845).
-const OPUS_RATE: u32 = 48_000;
+/// Time stamps that run behind by this many seconds have begun anew.
+const MAX_BEHIND_S: f64 = 1.0;
+/// Longer gaps are clocks that were set, or headers that lie.
+const MAX_GAP_S: f64 = (MAX_HOURS * 3600) as f64;
 /// A file may end this many seconds, or two packets, before what its header promises: headers round, encoders pad.
 const END_TOLERANCE_S: f64 = 0.1;
+/// Bytes that tell which container a file is.
+const LOOKED_AT: usize = 600;
 
 pub(crate) const CONVERT: &str = "convert it to WAV or FLAC";
 
@@ -63,9 +56,9 @@ pub struct AudioInfo {
     pub container: String,
     /// Codec, such as pcm_mulaw.
     pub codec: String,
-    /// Rate before resampling, in Hz.
+    /// Rate before resampling, in Hz; of the first part where there are several.
     pub sample_rate_hz: u32,
-    /// Channels of the track that is read.
+    /// Channels of the track that is read; of its widest part where there are several.
     pub channel_count: usize,
     /// Audio tracks in the file.
     pub track_count: usize,
@@ -96,38 +89,65 @@ impl From<&str> for Refusal {
 
 /// The track's decoded packets.
 pub(crate) struct Packets {
-    format: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
-    /// Of G.711, what each byte stands for.
-    table: Option<Box<[f32; 256]>>,
-    track: u32,
-    /// Which of the audio tracks that is, from 0.
-    track_index: usize,
+    stream: Stream,
     pub info: AudioInfo,
-    /// Seconds a tick of the track's time stamps.
-    tick_s: f64,
-    /// Frames that the header promises.
-    promised: Option<u64>,
-    /// Time stamp of the first frame, once there is one.
-    origin: Option<i64>,
+    /// What is missing or wrong, up to here.
+    pub damages: Damages,
+    /// The decoder of the part that is read; none where it has none.
+    samples: Option<Samples>,
+    part: Under,
+    /// Seconds of silence before the first sound, until they were given.
+    late_s: f64,
+    /// Seconds given out of what came before this part.
+    before_s: f64,
+    /// Frames of silence, and samples after them, that were decoded and not yet given out.
+    silence: u64,
+    held: Option<Vec<Vec<f32>>>,
+    good: usize,
+    damaged: usize,
+    /// Damaged packets since the last good one.
+    failing: usize,
+    ended: bool,
+    /// Whether the end of the last part is missing.
+    cut_off: bool,
+    /// Why the container could not be read on.
+    why: Option<String>,
+}
+
+/// The part that is read.
+#[derive(Default)]
+struct Under {
+    /// 0 until a packet was decoded.
+    rate: u32,
+    channels: usize,
     /// Frames decoded, silence for what is missing counted.
     position: u64,
-    /// The frames that are heard, from and to; the others are the encoder's delay and padding.
-    heard: (u64, Option<u64>),
+    /// The first frame that is heard, and the last where that is certain.
+    skip: u64,
+    to: Option<u64>,
+    /// Frames that the header promises, for as long as that may be true, how many of them are padding, and what may be that.
+    promised: Option<u64>,
+    declared: Option<u64>,
+    padding: u64,
+    tail: Vec<Vec<f32>>,
+    /// Time stamp, or frame of the stream, at which its position is 0.
+    origin: Option<i64>,
     /// Frames given out.
     given: u64,
     /// Frames of the longest packet.
     longest: u64,
-    good: usize,
-    damaged: usize,
-    /// Frames of silence that stand for what is missing.
-    holes: u64,
-    /// The next packet's samples.
-    held: Option<Vec<Vec<f32>>>,
-    /// Frames of silence before them.
-    silence: u64,
-    /// Why the container could not be read on.
-    broken: Option<String>,
+    /// Frames lost before the first good packet.
+    lost: u64,
+}
+
+impl Under {
+    fn seconds(&self, frames: u64) -> f64 {
+        frames as f64 / f64::from(self.rate.max(1))
+    }
+
+    fn frames(&self, seconds: f64) -> u64 {
+        (seconds * f64::from(self.rate)).round() as u64
+    }
 }
 
 impl Packets {
@@ -135,264 +155,373 @@ impl Packets {
     /// and channels it has.
     pub fn open(source: Box<dyn MediaSource>, track_index: usize) -> Result<Self, Refusal> {
         let unreadable = |e: io::Error| format!("cannot be read: {e}");
-        let mut header = wave::repaired(source).map_err(unreadable)?;
-        let edits = match header.source.byte_len() {
-            Some(total) if header.source.is_seekable() => {
-                // A file that is cut within its edit lists has none; symphonia says what is wrong with it.
-                let edits = edits(&mut header.source, total).unwrap_or_default();
-                header.source.rewind().map_err(unreadable)?;
-                edits
-            }
-            _ => Vec::new(),
+        let header = wave::repaired(source).map_err(unreadable)?;
+        let missing = header.missing;
+        let (stream, survey, edit) = find(header, track_index)?;
+        if let Some(what) = survey.unread {
+            return Err(Refusal::Unread(what));
+        }
+        let (container, track_count, promised_s) = match &stream {
+            Stream::Frames(frames) => (frames.name(), 1, None),
+            Stream::Ogg(ogg) => ("ogg", ogg.track_count, None),
+            Stream::Format(format) => (format.container, format.track_count, format.promised_s),
         };
-        let stream = MediaSourceStream::new(header.source, MediaSourceStreamOptions::default());
-        // Pictures in tags are of no use here.
-        let metadata = MetadataOptions::default().limit_visual_bytes(Limit::Maximum(0));
-        let format = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, FormatOptions::default(), metadata)
-            .map_err(|e| unreadable_header(&e, header.codec))?;
-        let tracks: Vec<&Track> = audio_tracks(&*format).collect();
-        let track_count = tracks.len();
-        let track = match tracks.get(track_index) {
-            Some(track) => *track,
-            None if tracks.is_empty() => return Err(Refusal::Unread("no audio track that is known".into())),
-            None => return Err(no_such_track(track_index, track_count).into()),
+        if track_index >= track_count {
+            return Err(no_such_track(track_index, track_count).into());
+        }
+        let info = AudioInfo {
+            container: container.to_owned(),
+            codec: String::new(),
+            sample_rate_hz: 0,
+            channel_count: survey.channels,
+            track_count,
+            decoder: "symphonia".into(),
         };
-        let container = match (header.container, format.format_info().short_name) {
-            (Some(container), _) => container,
-            (None, "wave") => "wav",
-            (None, "isomp4") => "mp4",
-            (None, other) => other,
-        };
-        let promised_s = promised_seconds(container, track);
-        let mut decoder = make_decoder(track, container)?;
-        let table = table_of(&mut *decoder);
-        let codec = decoder.codec_info().short_name.to_owned();
         let mut packets = Self {
-            track: track.id,
-            track_index,
-            tick_s: track.time_base.map_or(0.0, f64::from),
-            info: AudioInfo {
-                container: container.to_owned(),
-                codec,
-                sample_rate_hz: 0,
-                channel_count: 0,
-                track_count,
-                decoder: "symphonia".into(),
-            },
-            format,
-            decoder,
-            table,
-            promised: None,
-            origin: None,
-            position: 0,
-            heard: (0, None),
-            given: 0,
-            longest: 0,
+            stream,
+            info,
+            damages: Damages::default(),
+            samples: None,
+            part: Under::default(),
+            late_s: edit.map_or(0.0, |edit| edit.delay_s),
+            before_s: 0.0,
+            silence: 0,
+            held: None,
             good: 0,
             damaged: 0,
-            holes: 0,
-            held: None,
-            silence: 0,
-            broken: None,
+            failing: 0,
+            ended: false,
+            cut_off: false,
+            why: None,
         };
-        packets.held = packets.advance()?;
-        if packets.held.is_none() {
-            return Err(Refusal::Bad(match (packets.damaged, packets.broken) {
+        if !packets.advance()? {
+            return Err(Refusal::Bad(match (packets.damaged, packets.why) {
                 (_, Some(why)) => format!("cannot be read ({why}); copy the recording again"),
                 (0, None) => "holds no sound (0 samples)".into(),
                 (damaged, None) => format!("all its {damaged} packets are damaged; copy the recording again"),
             }));
         }
-        let rate = packets.info.sample_rate_hz;
-        if promised_s.is_some_and(|s| s * header.missing > (MAX_HOURS * 3600) as f64) {
-            return Err(too_long().into());
+        let part = &mut packets.part;
+        packets.info.sample_rate_hz = part.rate;
+        packets.info.channel_count = packets.info.channel_count.max(part.channels);
+        if let Some(promised_s) = promised_s {
+            part.declared = Some(part.frames(promised_s * missing));
         }
-        packets.promised = promised_s.map(|s| (s * header.missing * f64::from(rate)).round() as u64);
-        if let Some((_, edit)) = edits.iter().find(|(track, _)| *track == packets.track) {
-            packets.heard = edit.frames(rate, promised_s);
+        if let Some(edit) = edit {
+            (part.skip, part.to) = edit.frames(part.rate, promised_s);
         }
         Ok(packets)
     }
 
-    /// The next frames that are heard, a vector a channel; none at the end.
-    pub fn next(&mut self) -> Result<Option<Vec<Vec<f32>>>, String> {
+    /// The next frames that are heard; none at the end.
+    pub fn next(&mut self) -> Result<Option<Piece>, String> {
         loop {
-            let start = self.position;
-            let Some(mut planes) = self.next_decoded()? else { return Ok(None) };
-            let (from, to) = (self.heard.0.max(start), self.heard.1.unwrap_or(u64::MAX).min(self.position));
-            if from < to {
-                for plane in &mut planes {
-                    plane.truncate((to - start) as usize);
-                    plane.drain(..(from - start) as usize);
-                }
-                self.given += to - from;
-                return Ok(Some(planes));
+            if self.late_s > 0.0 {
+                let seconds = self.late_s.min(1.0);
+                self.late_s -= seconds;
+                self.before_s += seconds;
+                let frames = self.part.frames(seconds) as usize;
+                return Ok(Some(self.piece(vec![vec![0.0; frames]; self.part.channels])));
+            }
+            let planes = if self.held.is_some() && self.silence > 0 {
+                let frames = self.silence.min(u64::from(self.part.rate));
+                self.silence -= frames;
+                vec![vec![0.0; frames as usize]; self.part.channels]
+            } else if let Some(planes) = self.held.take() {
+                planes
+            } else if self.ended {
+                return Ok(None);
+            } else {
+                // What has no decoder half way is damage, which was noted.
+                let _ = self.advance();
+                continue;
+            };
+            if let Some(planes) = self.hear(planes) {
+                return Ok(Some(self.piece(planes)));
             }
         }
     }
 
-    /// Frames given out so far.
-    pub fn given(&self) -> u64 {
-        self.given
+    fn piece(&self, planes: Vec<Vec<f32>>) -> Piece {
+        Piece { rate: self.part.rate, planes }
     }
 
-    fn next_decoded(&mut self) -> Result<Option<Vec<Vec<f32>>>, String> {
-        if self.held.is_none() {
-            self.held = self.advance().map_err(|refusal| match refusal {
-                Refusal::Bad(reason) => reason,
-                Refusal::Unread(what) => format!("holds {what} half way, which is not read; {CONVERT}"),
-            })?;
+    /// Cuts off what is not to be heard of the next frames of the part.
+    fn hear(&mut self, mut planes: Vec<Vec<f32>>) -> Option<Vec<Vec<f32>>> {
+        let part = &mut self.part;
+        let start = part.position;
+        part.position += planes[0].len() as u64;
+        // What may be padding waits until the part has ended, or goes on against what its header says.
+        let mut to = part.to.unwrap_or(u64::MAX);
+        if let Some(promised) = part.promised.filter(|_| part.padding > 0) {
+            let sound = promised - part.padding;
+            if part.position > promised {
+                let tail = std::mem::take(&mut part.tail);
+                for (plane, mut tail) in planes.iter_mut().zip(tail) {
+                    tail.append(plane);
+                    *plane = tail;
+                }
+                (part.promised, part.padding) = (None, 0);
+            } else if part.position > sound {
+                let keep = sound.saturating_sub(start) as usize;
+                part.tail.resize(planes.len(), Vec::new());
+                for (tail, plane) in part.tail.iter_mut().zip(&planes) {
+                    tail.extend(&plane[keep.min(plane.len())..]);
+                }
+                to = to.min(sound);
+            }
         }
-        let planes = if self.held.is_some() && self.silence > 0 {
-            let frames = self.silence.min(u64::from(self.info.sample_rate_hz));
-            self.silence -= frames;
-            Some(vec![vec![0.0; frames as usize]; self.info.channel_count])
-        } else {
-            self.held.take()
+        let start = part.position - planes[0].len() as u64;
+        let (from, to) = (part.skip.max(start), to.min(part.position));
+        if from >= to {
+            return None;
+        }
+        for plane in &mut planes {
+            plane.truncate((to - start) as usize);
+            plane.drain(..(from - start) as usize);
+        }
+        part.given += to - from;
+        Some(planes)
+    }
+
+    /// Decodes up to the next packets that give samples; false at the end.
+    fn advance(&mut self) -> Result<bool, Refusal> {
+        loop {
+            match self.stream.next() {
+                Next::Part(part) => self.begin(*part)?,
+                Next::Stretch(stretch) => {
+                    if self.take(stretch)? {
+                        return Ok(true);
+                    }
+                }
+                Next::End(end) => {
+                    self.finish(end);
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Seconds of the call up to what is decoded next.
+    fn now_s(&self) -> f64 {
+        self.before_s + self.part.seconds(self.part.position.saturating_sub(self.part.skip))
+    }
+
+    fn begin(&mut self, part: Part) -> Result<(), Refusal> {
+        self.end_part();
+        self.samples = match Samples::new(&part.codec, part.gain) {
+            Ok(samples) => Some(samples),
+            Err(refusal) if self.good == 0 => return Err(refusal),
+            Err(_) => {
+                self.damages.note(Kind::Lost, self.now_s(), 0.0);
+                None
+            }
         };
-        match &planes {
-            Some(planes) => self.position += planes[0].len() as u64,
-            None => self.check_end()?,
+        if let Some(samples) = self.samples.as_ref().filter(|_| self.info.codec.is_empty()) {
+            self.info.codec = samples.codec().to_owned();
+        }
+        let Part { skip, promised, padding, .. } = part;
+        self.part = Under { skip, promised, declared: promised, padding, ..Under::default() };
+        Ok(())
+    }
+
+    /// Says what is missing of the part that ends here, or goes on beyond what its header says.
+    fn end_part(&mut self) {
+        let part = &self.part;
+        if part.rate > 0
+            && let Some(declared) = part.declared
+        {
+            let tolerance = part.frames(END_TOLERANCE_S).max(2 * part.longest);
+            if part.position + tolerance < declared {
+                let missing = part.seconds(declared - part.position.max(part.skip));
+                self.damages.note(Kind::CutOff, self.now_s(), missing);
+                self.cut_off = true;
+            } else if declared + tolerance < part.position {
+                self.damages.note(Kind::Header, self.before_s, 0.0);
+            }
+        }
+        self.before_s += self.part.seconds(self.part.given);
+        self.part = Under::default();
+    }
+
+    fn finish(&mut self, end: End) {
+        self.cut_off = false;
+        let now_s = self.now_s();
+        self.end_part();
+        if (end.cut || end.why.is_some()) && !self.cut_off {
+            self.damages.note(Kind::CutOff, now_s, 0.0);
+        }
+        (self.ended, self.why) = (true, end.why);
+    }
+
+    /// Decodes packets and finds their place; false where they give nothing.
+    fn take(&mut self, stretch: Stretch) -> Result<bool, Refusal> {
+        let failing = self.failing > 0;
+        let planes = self.decode(&stretch.packets)?;
+        let Some(length) = planes.first().map(Vec::len).filter(|&length| length > 0) else { return Ok(false) };
+        if stretch.garbage {
+            self.damages.note(Kind::Garbage, self.now_s(), 0.0);
+        }
+        let (mut planes, length) = (planes, length as u64);
+        let (hole, is_damage) = match stretch.place {
+            Place::Next { lost_s } => (self.part.frames(lost_s.min(MAX_GAP_S)) as i64, true),
+            Place::Starts { stamp } => {
+                let pauses = matches!(&self.stream, Stream::Format(format) if format.has_pauses());
+                (self.hole_before(stamp), failing || !pauses)
+            }
+            Place::Ends { granule, last, lost } => (self.hole_before_page(granule, length, last), lost || failing),
+        };
+        self.silence = match u64::try_from(hole) {
+            // Padding of the last page.
+            Err(_) => {
+                planes.iter_mut().for_each(|plane| plane.truncate(length.saturating_add_signed(hole) as usize));
+                0
+            }
+            Ok(hole) if hole < self.part.frames(MIN_HOLE_S) => 0,
+            Ok(hole) => {
+                if is_damage {
+                    self.damages.note(Kind::Lost, self.now_s(), self.part.seconds(hole));
+                }
+                hole
+            }
+        };
+        self.held = Some(planes);
+        Ok(true)
+    }
+
+    /// The samples of packets; silence for those that are damaged.
+    fn decode(&mut self, packets: &[Coded]) -> Result<Vec<Vec<f32>>, Refusal> {
+        let mut planes: Vec<Vec<f32>> = Vec::new();
+        for coded in packets {
+            let Some(samples) = &mut self.samples else { break };
+            let piece = match samples.decode(&coded.packet) {
+                Ok(piece) => piece,
+                Err(Failed::Unread(what)) if self.good == 0 => return Err(Refusal::Unread(what)),
+                Err(_) => {
+                    (self.damaged, self.failing) = (self.damaged + 1, self.failing + 1);
+                    self.lose(coded.frames, &mut planes);
+                    continue;
+                }
+            };
+            let Some(length) = piece.planes.first().map(Vec::len).filter(|&length| length > 0) else { continue };
+            if (piece.rate, piece.planes.len()) != (self.part.rate, self.part.channels) {
+                if self.part.rate > 0 {
+                    // A change that no header announces is a part of its own.
+                    self.end_part();
+                    planes.clear();
+                }
+                (self.part.rate, self.part.channels) = (piece.rate, piece.planes.len());
+                let lost = std::mem::take(&mut self.part.lost);
+                if lost > 0 {
+                    self.lose(lost, &mut planes);
+                }
+            }
+            (self.good, self.failing) = (self.good + 1, 0);
+            self.part.longest = self.part.longest.max(length as u64);
+            if planes.is_empty() {
+                planes = piece.planes;
+            } else {
+                planes.iter_mut().zip(piece.planes).for_each(|(all, plane)| all.extend(plane));
+            }
         }
         Ok(planes)
     }
 
-    /// Packets that could not be decoded so far.
-    pub fn damaged(&self) -> usize {
-        self.damaged
-    }
-
-    fn seconds(&self, frames: u64) -> f64 {
-        frames as f64 / f64::from(self.info.sample_rate_hz.max(1))
-    }
-
-    /// Decodes up to the next packet that yields samples; none at the end.
-    fn advance(&mut self) -> Result<Option<Vec<Vec<f32>>>, Refusal> {
-        for _ in 0..MAX_BARREN_PACKETS {
-            let packet = match self.format.next_packet() {
-                Ok(Some(packet)) if packet.track_id == self.track => packet,
-                Ok(Some(_)) => continue,
-                Ok(None) => return Ok(None),
-                Err(Error::IoError(e)) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                Err(Error::ResetRequired) => {
-                    let track = audio_tracks(&*self.format).nth(self.track_index);
-                    let track = track.ok_or("its audio track ends half way")?;
-                    self.decoder = make_decoder(track, &self.info.container)?;
-                    self.table = None;
-                    (self.track, self.origin) = (track.id, None);
-                    continue;
-                }
-                Err(e) => {
-                    self.broken = Some(e.to_string());
-                    return Ok(None);
-                }
-            };
-            let planes = if let Some(table) = self.table.as_deref().filter(|_| self.good > 0) {
-                // A fifth of the time that a WAV file takes is saved beside symphonia's call a sample and the copy.
-                let planes = spread(table, &packet.data, self.info.channel_count);
-                if planes[0].is_empty() {
-                    continue;
-                }
-                planes
-            } else {
-                let buffer = match self.decoder.decode(&packet) {
-                    Ok(buffer) if buffer.frames() == 0 => continue,
-                    Ok(buffer) => buffer,
-                    Err(Error::DecodeError(_) | Error::IoError(_) | Error::ResetRequired) => {
-                        self.damage()?;
-                        continue;
-                    }
-                    Err(Error::Unsupported(what)) => {
-                        return Err(Refusal::Unread(format!("{} ({what})", self.info.codec)));
-                    }
-                    Err(e) => return Err(format!("cannot be decoded ({e}); {CONVERT}").into()),
-                };
-                let (rate, channels) = (buffer.spec().rate(), buffer.spec().channels().count());
-                if self.good == 0 {
-                    check_shape(rate, channels)?;
-                    (self.info.sample_rate_hz, self.info.channel_count) = (rate, channels);
-                } else if (rate, channels) != (self.info.sample_rate_hz, self.info.channel_count) {
-                    self.damage()?;
-                    continue;
-                }
-                let mut planes: Vec<Vec<f32>> = Vec::new();
-                buffer.copy_to_vecs_planar(&mut planes);
-                // Floating point can hold anything, and one infinity would spoil a block of the resampler's output.
-                for sample in planes.iter_mut().flatten() {
-                    *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
-                }
-                planes
-            };
-            self.good += 1;
-            self.longest = self.longest.max(planes[0].len() as u64);
-            self.find_hole(&packet)?;
-            return Ok(Some(planes));
+    /// Puts silence where a packet of so many frames is damaged.
+    fn lose(&mut self, frames: u64, planes: &mut Vec<Vec<f32>>) {
+        if self.part.rate == 0 {
+            self.part.lost += frames;
+            return;
         }
-        Err(format!("{MAX_BARREN_PACKETS} packets on end hold no sound; {CONVERT}").into())
+        let frames = frames.min(self.part.frames(MAX_GAP_S));
+        let at_s = self.now_s() + self.part.seconds(planes.first().map_or(0, Vec::len) as u64);
+        self.damages.note(Kind::Lost, at_s, self.part.seconds(frames));
+        planes.resize(self.part.channels, Vec::new());
+        for plane in planes {
+            plane.resize(plane.len() + frames as usize, 0.0);
+        }
     }
 
-    fn damage(&mut self) -> Result<(), String> {
-        self.damaged += 1;
-        if self.damaged > MAX_DAMAGED_PACKETS && self.damaged > self.good {
-            let (damaged, all) = (self.damaged, self.damaged + self.good);
-            return Err(format!("{damaged} of its first {all} packets are damaged; copy the recording again"));
-        }
-        Ok(())
-    }
-
-    /// Compares the packet's time stamp with what was decoded; what is missing becomes silence.
-    fn find_hole(&mut self, packet: &Packet) -> Result<(), String> {
-        let stamp = packet.pts.get().saturating_add(packet.trim_start.get() as i64);
-        let rate = f64::from(self.info.sample_rate_hz);
-        // After a reset the time stamps start anew.
-        let passed = (self.seconds(self.position) / self.tick_s) as i64;
-        let origin = *self.origin.get_or_insert(stamp.saturating_sub(passed));
-        let hole = stamp.saturating_sub(origin) as f64 * self.tick_s * rate - self.position as f64;
-        if !hole.is_finite() || hole < MIN_HOLE_S * rate {
-            return Ok(());
-        }
-        self.silence = hole.round() as u64;
-        self.holes = self.holes.saturating_add(self.silence);
-        let (holes, end) = (self.seconds(self.holes), self.seconds(self.position.saturating_add(self.silence)));
-        if holes > HOLES_ALLOWED_S && holes > end * MAX_HOLES {
-            let from = self.seconds(self.position);
-            return Err(format!("its time stamps jump from {from:.1} s to {end:.1} s; copy the recording again"));
-        }
-        Ok(())
-    }
-
-    /// Whether what was read is the whole recording.
-    fn check_end(&self) -> Result<(), String> {
-        let read = self.seconds(self.position);
-        let tolerance = (END_TOLERANCE_S * f64::from(self.info.sample_rate_hz)) as u64;
-        if let Some(promised) = self.promised {
-            if self.position + tolerance.max(2 * self.longest) < promised {
-                let promised = self.seconds(promised);
-                return Err(format!(
-                    "ends after {read:.1} s of the {promised:.1} s that its header promises; copy the recording again"
-                ));
+    /// Frames between what was decoded and a packet that has this time stamp.
+    fn hole_before(&mut self, stamp: i64) -> i64 {
+        let Stream::Format(format) = &self.stream else { return 0 };
+        let (tick_s, part) = (format.tick_s, &mut self.part);
+        let passed = (part.seconds(part.position) / tick_s) as i64;
+        if part.origin.is_none() && self.before_s == 0.0 && part.position == 0 {
+            let late_s = format.late_s(stamp.saturating_add((part.seconds(part.skip) / tick_s) as i64));
+            if (MIN_HOLE_S..MAX_GAP_S).contains(&late_s) {
+                self.late_s += late_s;
             }
-        } else if let Some(why) = &self.broken {
-            return Err(format!("cannot be read after {read:.1} s ({why}); copy the recording again"));
         }
-        let packets = self.good + self.damaged;
-        let share = (self.holes as f64 / self.position as f64).max(self.damaged as f64 / packets as f64);
-        if share > MAX_HOLES {
-            return Err(format!(
-                "{:.0} % of its sound is damaged or missing ({} of {packets} packets, {:.1} of {read:.1} s); copy the \
-                 recording again",
-                share * 100.0,
-                self.damaged,
-                self.seconds(self.holes)
-            ));
+        let origin = *part.origin.get_or_insert(stamp.saturating_sub(passed));
+        let hole_s = stamp.saturating_sub(origin) as f64 * tick_s - part.seconds(part.position);
+        if !hole_s.is_finite() {
+            return 0;
         }
-        Ok(())
+        if !(-MAX_BEHIND_S..MAX_GAP_S).contains(&hole_s) {
+            part.origin = Some(stamp.saturating_sub(passed));
+            return 0;
+        }
+        part.frames(hole_s.max(0.0)) as i64
+    }
+
+    /// Frames between what was decoded and a page of so many frames that ends at this place; negative where it is the last
+    /// and as much of it is padding.
+    fn hole_before_page(&mut self, granule: i64, length: u64, last: bool) -> i64 {
+        let part = &mut self.part;
+        let end = (part.position + length) as i64;
+        // A stream that is one page counts from 0, and what exceeds its place is padding; others may be cut out of a longer one.
+        let single = last && part.origin.is_none() && granule < end;
+        let origin = *part.origin.get_or_insert(if single { 0 } else { granule.saturating_sub(end) });
+        let hole = granule.saturating_sub(origin).saturating_sub(end);
+        let behind = hole < -(part.frames(MAX_BEHIND_S) as i64) && !last;
+        if behind || hole > part.frames(MAX_GAP_S) as i64 {
+            part.origin = Some(granule.saturating_sub(end));
+            return 0;
+        }
+        if last && hole > -(length as i64) { hole } else { hole.max(0) }
     }
 }
 
-fn audio_tracks(format: &dyn FormatReader) -> impl Iterator<Item = &Track> {
-    format.tracks().iter().filter(|track| track.track_type() == Some(TrackType::Audio))
+/// The reader of a file, what it has seen of it, and the edit that MP4 makes of the track.
+fn find(mut header: Repaired, track: usize) -> Result<(Stream, Survey, Option<Edit>), Refusal> {
+    let unreadable = |e: io::Error| format!("cannot be read: {e}");
+    if header.container.is_none() && header.source.is_seekable() {
+        let mut window = Window::new(header.source);
+        while let Some(length) = id3_length(window.peek(10)) {
+            window.skip(length);
+        }
+        let found = match container_of(window.peek(LOOKED_AT)).map(|container| container.name) {
+            Some("ogg") => Ogg::open(window, track).map(|ogg| Stream::Ogg(Box::new(ogg))),
+            None | Some("aac" | "mp1" | "mp2" | "mp3") => {
+                Frames::find(window).map(|frames| Stream::Frames(Box::new(frames)))
+            }
+            Some(_) => Err(window),
+        };
+        match found {
+            Ok(mut stream) => {
+                let survey = match &mut stream {
+                    Stream::Frames(frames) => frames.survey(),
+                    Stream::Ogg(ogg) => ogg.survey(),
+                    Stream::Format(_) => Ok(Survey::default()),
+                };
+                return Ok((stream, survey.map_err(unreadable)?, None));
+            }
+            Err(window) => header.source = window.into_source().map_err(unreadable)?,
+        }
+    }
+    let edits = match header.source.byte_len() {
+        Some(total) if header.source.is_seekable() => {
+            // A file that is cut within its edit lists has none; symphonia says what is wrong with it.
+            let edits = edits(&mut header.source, total).unwrap_or_default();
+            header.source.rewind().map_err(unreadable)?;
+            edits
+        }
+        _ => Vec::new(),
+    };
+    let format = Format::open(header, track)?;
+    let edit = edits.into_iter().find(|(track, _)| *track == format.track).map(|(_, edit)| edit);
+    Ok((Stream::Format(Box::new(format)), Survey::default(), edit))
 }
 
 /// The reason where the call list asks for a track that is not there.
@@ -414,7 +543,7 @@ pub(crate) fn check_shape(rate: u32, channels: usize) -> Result<(), String> {
 }
 
 /// Why the header cannot be read; `codec` is what a WAV header names and symphonia does not read.
-fn unreadable_header(error: &Error, codec: Option<&str>) -> Refusal {
+pub(crate) fn unreadable_header(error: &Error, codec: Option<&str>) -> Refusal {
     match (error, codec) {
         (Error::Unsupported(_), Some(codec)) => Refusal::Unread(codec.into()),
         (Error::Unsupported(what), None) if what.starts_with("core (probe)") => NO_AUDIO.into(),
@@ -425,72 +554,4 @@ fn unreadable_header(error: &Error, codec: Option<&str>) -> Refusal {
         (Error::IoError(e), _) => format!("cannot be read: {e}").into(),
         (e, _) => format!("its header makes no sense ({e}); copy the recording again, or {CONVERT}").into(),
     }
-}
-
-/// Whether symphonia guesses the track's length from its first packets instead of reading it: raw MP3 and AAC streams
-/// without the header that LAME introduced.
-fn is_length_guessed(container: &str, track: &Track) -> bool {
-    matches!(container, "mp1" | "mp2" | "mp3" | "aac") && track.delay.is_none()
-}
-
-/// Seconds that the header says there are. Ogg and Matroska headers do not say.
-fn promised_seconds(container: &str, track: &Track) -> Option<f64> {
-    if matches!(container, "ogg" | "matroska") || is_length_guessed(container, track) {
-        return None;
-    }
-    let ticks = track.duration.map(Duration::get).or(track.num_frames)?;
-    Some(ticks as f64 * f64::from(track.time_base?))
-}
-
-/// What the bytes of G.711 stand for, by the decoder itself; none of another codec, in which a sample is not a byte.
-fn table_of(decoder: &mut dyn AudioDecoder) -> Option<Box<[f32; 256]>> {
-    let parameters = decoder.codec_params();
-    if !matches!(parameters.codec, codecs::CODEC_ID_PCM_ALAW | codecs::CODEC_ID_PCM_MULAW) {
-        return None;
-    }
-    let channels = parameters.channels.as_ref()?.count();
-    let bytes: Vec<u8> = (0..=u8::MAX).flat_map(|byte| std::iter::repeat_n(byte, channels)).collect();
-    let buffer = decoder.decode(&Packet::new(0, Timestamp::new(0), Duration::new(256), bytes)).ok()?;
-    let mut planes: Vec<Vec<f32>> = Vec::new();
-    buffer.copy_to_vecs_planar(&mut planes);
-    planes.swap_remove(0).into_boxed_slice().try_into().ok()
-}
-
-/// The samples of a packet of G.711, a vector a channel; a frame that is cut short is left out.
-fn spread(table: &[f32; 256], data: &[u8], channels: usize) -> Vec<Vec<f32>> {
-    let frames = data.len() / channels;
-    let plane =
-        |channel| data[channel..].iter().step_by(channels).take(frames).map(|&b| table[usize::from(b)]).collect();
-    (0..channels).map(|channel| if frames == 0 { Vec::new() } else { plane(channel) }).collect()
-}
-
-fn make_decoder(track: &Track, container: &str) -> Result<Box<dyn AudioDecoder>, Refusal> {
-    let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
-        return Err(Refusal::Unread("an unknown codec".into()));
-    };
-    let mut parameters = parameters.clone();
-    // Before symphonia makes room for them; where the header says 0, the first packet will tell.
-    let rate = parameters.sample_rate.filter(|&rate| rate > 0).unwrap_or(*RATES.start());
-    let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count().max(1));
-    check_shape(rate, channels)?;
-    match parameters.codec {
-        // Containers give the bits that come out, or the one byte that goes in; the decoder takes the former only.
-        codecs::CODEC_ID_PCM_ALAW | codecs::CODEC_ID_PCM_MULAW => {
-            (parameters.bits_per_sample, parameters.bits_per_coded_sample) = (None, None);
-        }
-        // Matroska gives the rate before encoding, for which libopus would decode with another filter.
-        codecs::CODEC_ID_OPUS => parameters.sample_rate = Some(OPUS_RATE),
-        // Symphonia 0.6 makes noise of four channels at 44.1 and 48 kHz.
-        codecs::CODEC_ID_VORBIS if channels > 2 => {
-            return Err(Refusal::Unread(format!("vorbis of {channels} channels")));
-        }
-        _ => {}
-    }
-    // Beyond a guessed length symphonia would cut sound off as padding.
-    let options = AudioDecoderOptions::default().gapless(!is_length_guessed(container, track));
-    registry().make_audio_decoder(&parameters, &options).map_err(|e| match e {
-        Error::Unsupported(what) if what.starts_with("core (codec)") => Refusal::Unread(codec_name(parameters.codec)),
-        Error::Unsupported(what) => Refusal::Unread(format!("{} ({what})", codec_name(parameters.codec))),
-        e => format!("its codec cannot be set up ({e}); {CONVERT}").into(),
-    })
 }

@@ -1,7 +1,7 @@
 //! A recording as the recognizer is to hear it: decoded, and each channel made fit to be listened to.
 
 use crate::{AudioInfo, Decoder, IngestError, crosstalk::Crosstalk, level::Level};
-use schema::ChannelSound;
+use schema::{ChannelSound, Damage};
 use std::path::Path;
 
 /// A decoder whose channels are freed of their offset, of what another channel says louder, and of being too quiet. A
@@ -32,6 +32,11 @@ impl Sound {
     /// Length of what was decoded so far.
     pub fn duration_ms(&self) -> i64 {
         self.decoder.duration_ms()
+    }
+
+    /// What is missing or wrong, up to here, as [`Decoder::damage`] tells it.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.decoder.damage()
     }
 
     /// The next samples, as [`Decoder::next_block`] gives them.

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Raised when the same recordings give other rows.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Reads recordings: pushes their sound as `audio`, channel by channel in blocks of 10 s, and then their row of `calls`.
 ///
@@ -167,7 +167,12 @@ impl Ingest {
             }
             first_sample = next;
         }
+        if let Some(trouble) = trouble.get() {
+            // What came of the recording is not what there is of it.
+            return Err(CallFailure::new(&id, FailureKind::Unavailable, trouble));
+        }
         call.duration_ms = Some(sound.duration_ms());
+        call.damage = Some(sound.damage());
         let mut heard = sound.channels();
         heard.retain(|sound| !withheld.iter().any(|&withheld| withheld as i32 == sound.channel));
         if heard.iter().any(|channel| channel.copy_of.is_some()) {
