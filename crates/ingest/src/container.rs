@@ -19,6 +19,16 @@ pub(crate) struct Container {
     pub knows_length: bool,
 }
 
+impl Container {
+    /// Whether its packets say when they are to be heard, so that silence stands where none came.
+    pub fn has_clock(self) -> bool {
+        CLOCKS.contains(&self.demuxer)
+    }
+}
+
+/// Demuxers of containers for pictures and sound: sound may begin later, or stop for a while.
+const CLOCKS: [&str; 9] = ["asf", "avi", "flv", "matroska", "mov", "mpeg", "mpegts", "mxf", "wtv"];
+
 const fn native(name: &'static str, demuxer: &'static str) -> Container {
     Container { name, demuxer, native: true, knows_length: true }
 }
@@ -33,7 +43,6 @@ const SIGNATURES: &[(&[u8], usize, Container)] = &[
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", 0, foreign("asf", "asf", true)),
     (b"Speex   ", 28, foreign("ogg", "ogg", true)),
     (b"#!AMR", 0, foreign("amr", "amr", false)),
-    (b".snd", 0, foreign("au", "au", true)),
     (b"NIST_1A\n", 0, foreign("sph", "nistsphere", false)),
     (b"FLV\x01", 0, foreign("flv", "flv", false)),
     (b"\0\0\x01\xba", 0, foreign("mpeg", "mpeg", false)),
@@ -57,6 +66,7 @@ const SIGNATURES: &[(&[u8], usize, Container)] = &[
     (b"riff\x2e\x91\xcf\x11", 0, native("w64", "w64")),
     (b"AIFF", 8, native("aiff", "aiff")),
     (b"AIFC", 8, native("aiff", "aiff")),
+    (b".snd", 0, native("au", "au")),
     (b"caff", 0, native("caf", "caf")),
     (b"fLaC", 0, native("flac", "flac")),
     (b"OggS", 0, native("ogg", "ogg")),

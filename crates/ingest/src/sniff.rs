@@ -5,7 +5,7 @@
 //! reported and not passed over; so is what is of no kind that is known, for the decoder may know better, and says so if it
 //! does not. Passed over is what is plainly something else: text, pictures, documents, archives, programs, tables.
 
-use crate::{container::container_of, mpeg};
+use crate::{container::container_of, sync};
 
 /// Bytes of a file's start that [`kind_of`] wants; with fewer of a longer file it is less sure.
 pub(crate) const SNIFFED: usize = 4096;
@@ -117,7 +117,7 @@ pub(crate) fn kind_of(start: &[u8], ending: Option<&str>) -> Kind {
     if foreign {
         return Kind::Foreign;
     }
-    if start.starts_with(b"ID3") || container_of(start).is_some() || mpeg::find(start, true).is_some() {
+    if start.starts_with(b"ID3") || container_of(start).is_some() || sync::find(start, true).is_some() {
         return Kind::Recording;
     }
     if among(FOREIGN) { Kind::Foreign } else { Kind::Recording }
