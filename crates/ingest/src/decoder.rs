@@ -2,9 +2,10 @@
 
 use crate::{
     IngestError,
-    container::{Container, LOOKED_AT, container_of},
+    container::Container,
     damage::{Damages, Kind},
-    ffmpeg::Ffmpeg,
+    ffmpeg::{Ffmpeg, Unread},
+    headers,
     level::Clipping,
     packets::{AudioInfo, CONVERT, MAX_HOURS, Packets, Refusal, too_long},
     resample::Resampler,
@@ -14,7 +15,7 @@ use crate::{
 use schema::{Damage, SAMPLE_RATE};
 use std::{
     fs::File,
-    io::{self, Read},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -260,17 +261,16 @@ impl Decoder {
     }
 }
 
-/// The container that the first bytes name; the source is left at its start.
+/// The container that the bytes name; the source is left at its start.
 fn look(source: &mut dyn MediaSource) -> io::Result<Option<Container>> {
-    if !source.is_seekable() {
-        return Ok(None);
-    }
-    let mut start = Vec::new();
-    source.take(LOOKED_AT as u64).read_to_end(&mut start)?;
+    let Some(total) = source.byte_len().filter(|_| source.is_seekable()) else { return Ok(None) };
+    let (_, container) = headers::look(source, total)?;
     source.rewind()?;
-    Ok(container_of(&start))
+    Ok(container)
 }
 
+/// Who reads the source: symphonia, or where it refuses, for whatever reason, an installed ffmpeg. If both refuse, both are
+/// heard. Where no signature says what it is, ffmpeg is not asked: it would guess, too.
 fn frames(
     source: Box<dyn MediaSource>,
     container: Option<Container>,
@@ -280,19 +280,25 @@ fn frames(
     if source.byte_len() == Some(0) {
         return Err("is empty (0 bytes); copy the recording again".into());
     }
-    let what = match container.filter(|container| !container.native) {
-        Some(container) => container.name.to_owned(),
+    let (what, refused) = match container.filter(|container| !container.native) {
+        Some(container) => (container.name.to_owned(), None),
         None => match Packets::open(source, track) {
             Ok(packets) => return Ok(Frames::Symphonia(Box::new(packets))),
-            Err(Refusal::Bad(reason)) => return Err(reason),
-            Err(Refusal::Unread(what)) => what,
+            Err(Refusal::Final(reason)) => return Err(reason),
+            Err(Refusal::Bad(reason)) => (String::new(), Some(reason)),
+            Err(Refusal::Unread(what)) => (what, None),
         },
     };
     let Some(container) = container else {
-        return Err(format!("holds {what}, which is not read; {CONVERT}"));
+        return Err(refused.unwrap_or_else(|| format!("holds {what}, which is not read; {CONVERT}")));
     };
     let file = as_file().map_err(|e| format!("cannot be read: {e}"))?;
-    Ffmpeg::open(file, container, track, &what).map(|child| Frames::Ffmpeg(Box::new(child)))
+    match (Ffmpeg::open(file, container, track, &what), refused) {
+        (Ok(child), _) => Ok(Frames::Ffmpeg(Box::new(child))),
+        (Err(Unread::Missing(_)), Some(reason)) => Err(reason),
+        (Err(Unread::Failed(why)), Some(reason)) => Err(format!("{reason}; with ffmpeg it {why}")),
+        (Err(Unread::Missing(why) | Unread::Failed(why)), None) => Err(why),
+    }
 }
 
 /// Opens what is a plain file. Pipes and devices are not opened at all: they may have no end.
@@ -323,7 +329,7 @@ fn contain<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Seek, SeekFrom};
+    use std::io::{Read, Seek, SeekFrom};
 
     /// A WAV file of any length that is nowhere: 8 kHz mu-law stereo, its bytes made as they are read.
     struct Endless {

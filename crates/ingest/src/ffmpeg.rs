@@ -7,7 +7,7 @@
 
 use crate::{
     container::Container,
-    damage::Damages,
+    damage::{Damages, Kind},
     packets::{AudioInfo, CONVERT, check_shape, no_such_track},
 };
 use serde::Deserialize;
@@ -36,6 +36,10 @@ const PIECES: usize = 4;
 const MAX_COMPLAINTS: u64 = 4096;
 /// Bytes of ffprobe's answer; more than thousands of streams need.
 const MAX_ANSWER: usize = 1 << 22;
+/// Fills what no packet stands for with silence, and begins at the file's beginning.
+const BY_THE_CLOCK: &str = "aresample=async=1:first_pts=0";
+/// What ffmpeg says, by its version, when a packet cannot be decoded.
+const LOST: [&str; 2] = ["Error while decoding", "Error submitting packet to decoder"];
 /// Recordings may end this much before what their header promises: 1 s, and 2 %.
 const END_TOLERANCE_S: f64 = 1.0;
 const END_TOLERANCE: f64 = 0.02;
@@ -48,8 +52,25 @@ pub(crate) struct Ffmpeg {
     rest: Vec<u8>,
     given: u64,
     promised_s: Option<f64>,
+    /// The first frames, decoded to see whether there are any.
+    first: Option<Vec<Vec<f32>>>,
     /// What is missing or wrong, up to here.
     pub damages: Damages,
+}
+
+/// Why ffmpeg does not read a file.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// It is not installed; what to tell.
+    Missing(String),
+    /// It does not read it either.
+    Failed(String),
+}
+
+impl From<String> for Unread {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
 }
 
 /// What ffprobe says of a file.
@@ -79,18 +100,18 @@ struct Stream {
 }
 
 impl Ffmpeg {
-    /// Starts ffmpeg on audio track `track` of the file. What is wrong with the file is told when samples are asked for.
-    /// `what` is what symphonia found and does not read.
-    pub fn open(mut file: File, container: Container, track: usize, what: &str) -> Result<Self, String> {
+    /// Starts ffmpeg on audio track `track` of the file, of which it must give some samples. `what` is what symphonia found
+    /// and does not read.
+    pub fn open(mut file: File, container: Container, track: usize, what: &str) -> Result<Self, Unread> {
         let unreadable = |e: io::Error| format!("cannot be read: {e}");
         file.rewind().map_err(unreadable)?;
         let probe = probe(file.try_clone().map_err(unreadable)?, container, what)?;
         let tracks: Vec<&Stream> = probe.streams.iter().filter(|s| s.codec_type.as_deref() == Some("audio")).collect();
         let Some(stream) = tracks.get(track) else {
-            return Err(match tracks.len() {
+            return Err(Unread::Failed(match tracks.len() {
                 0 => format!("has no audio track; {CONVERT}"),
                 count => no_such_track(track, count),
-            });
+            }));
         };
         let rate = stream.sample_rate.as_deref().and_then(|r| r.parse().ok()).unwrap_or(0);
         let channels = stream.channels.unwrap_or(0);
@@ -110,19 +131,40 @@ impl Ffmpeg {
         let (map, rate) = (format!("0:a:{track}"), rate.to_string());
         let mut arguments = vec!["-nostdin", "-threads", "1"];
         arguments.extend(input(container));
-        arguments.extend(["-vn", "-map", &map, "-c:a", "pcm_f32le", "-ar", &rate, "-f", "f32le", "pipe:1"]);
+        arguments.extend(["-vn", "-map", &map]);
+        if container.has_clock() {
+            arguments.extend(["-af", BY_THE_CLOCK]);
+        }
+        arguments.extend(["-c:a", "pcm_f32le", "-ar", &rate, "-f", "f32le", "pipe:1"]);
         let child = Running::start("ffmpeg", &arguments, file)?;
-        Ok(Self { info, child, rest: Vec::new(), given: 0, promised_s, damages: Damages::default() })
+        let (rest, damages) = (Vec::new(), Damages::default());
+        let mut ffmpeg = Self { info, child, rest, given: 0, promised_s, first: None, damages };
+        ffmpeg.first = ffmpeg.next()?;
+        if ffmpeg.first.is_none() {
+            return Err(Unread::Failed("holds no sound (0 samples)".into()));
+        }
+        ffmpeg.given = 0;
+        Ok(ffmpeg)
     }
 
     /// The next frames, a vector a channel; none at the end.
     pub fn next(&mut self) -> Result<Option<Vec<Vec<f32>>>, String> {
+        if let Some(planes) = self.first.take() {
+            self.given += planes[0].len() as u64;
+            return Ok(Some(planes));
+        }
         let channels = self.info.channel_count;
         let frame = channels * size_of::<f32>();
         loop {
-            match self.child.next()? {
-                Some(bytes) => self.rest.extend(bytes),
-                None => return self.check_end().map(|()| None),
+            match self.child.next() {
+                Ok(Some(bytes)) => self.rest.extend(bytes),
+                Ok(None) => return self.check_end().map(|()| None),
+                // What came before is heard.
+                Err(_) if self.given > 0 => {
+                    self.damages.note(Kind::CutOff, self.seconds(), 0.0);
+                    return Ok(None);
+                }
+                Err(why) => return Err(why),
             }
             let frames = self.rest.len() / frame;
             if frames == 0 {
@@ -141,24 +183,33 @@ impl Ffmpeg {
         }
     }
 
+    fn seconds(&self) -> f64 {
+        self.given as f64 / f64::from(self.info.sample_rate_hz)
+    }
+
+    /// What the end says of the recording: it may have come early, and packets may have been lost on the way.
     fn check_end(&mut self) -> Result<(), String> {
-        match self.child.end()? {
-            End::Well => {}
-            End::Missing => return Err(format!("ffmpeg is gone; install it again, or {CONVERT}")),
-            End::Failed(why) => {
+        let (end, said) = self.child.end()?;
+        let read = self.seconds();
+        match end {
+            End::Failed(why) if self.given == 0 => {
                 return Err(format!("cannot be read by ffmpeg ({why}); copy the recording again, or {CONVERT}"));
             }
+            End::Missing => return Err(format!("ffmpeg is gone; install it again, or {CONVERT}")),
+            End::Well | End::Failed(_) if self.given == 0 => return Ok(()),
+            End::Failed(_) => self.damages.note(Kind::CutOff, read, 0.0),
+            End::Well => {}
         }
-        let read = self.given as f64 / f64::from(self.info.sample_rate_hz);
-        if self.given == 0 {
-            return Err("holds no sound (0 samples)".into());
+        if LOST.iter().any(|lost| said.contains(lost)) {
+            // Where, ffmpeg does not say.
+            self.damages.note(Kind::Lost, 0.0, 0.0);
         }
-        match self.promised_s {
-            Some(promised) if read + END_TOLERANCE_S.max(promised * END_TOLERANCE) < promised => Err(format!(
-                "ends after {read:.1} s of the {promised:.1} s that its header promises; copy the recording again"
-            )),
-            _ => Ok(()),
+        if let Some(promised) = self.promised_s
+            && read + END_TOLERANCE_S.max(promised * END_TOLERANCE) < promised
+        {
+            self.damages.note(Kind::CutOff, read, promised - read);
         }
+        Ok(())
     }
 }
 
@@ -182,7 +233,7 @@ fn input(container: Container) -> [&'static str; 11] {
 }
 
 /// What the file's streams are.
-fn probe(file: File, container: Container, what: &str) -> Result<Probe, String> {
+fn probe(file: File, container: Container, what: &str) -> Result<Probe, Unread> {
     let mut arguments = vec!["-show_streams", "-show_program_version", "-of", "json"];
     arguments.extend(input(container));
     let mut child = Running::start("ffprobe", &arguments, file)?;
@@ -190,15 +241,19 @@ fn probe(file: File, container: Container, what: &str) -> Result<Probe, String> 
     while let Some(bytes) = child.next()? {
         answer.extend(bytes);
         if answer.len() > MAX_ANSWER {
-            return Err(format!("lists more streams than any recording has; {CONVERT}"));
+            return Err(format!("lists more streams than any recording has; {CONVERT}").into());
         }
     }
-    match child.end()? {
-        End::Missing => Err(format!(
+    match child.end()?.0 {
+        End::Missing => Err(Unread::Missing(format!(
             "holds {what}, which only ffmpeg reads here; install ffmpeg (on Debian: sudo apt-get install ffmpeg), or {CONVERT}"
-        )),
-        End::Failed(why) => Err(format!("cannot be read by ffmpeg ({why}); copy the recording again, or {CONVERT}")),
-        End::Well => serde_json::from_slice(&answer).map_err(|e| format!("ffprobe's answer makes no sense: {e}")),
+        ))),
+        End::Failed(why) => {
+            Err(format!("cannot be read by ffmpeg ({why}); copy the recording again, or {CONVERT}").into())
+        }
+        End::Well => {
+            serde_json::from_slice(&answer).map_err(|e| format!("ffprobe's answer makes no sense: {e}").into())
+        }
     }
 }
 
@@ -260,7 +315,7 @@ impl Running {
             let mut kept = Vec::new();
             let _ = err.by_ref().take(MAX_COMPLAINTS).read_to_end(&mut kept);
             let _ = io::copy(&mut err, &mut io::sink());
-            complaint(&kept)
+            String::from_utf8_lossy(&kept).into_owned()
         });
         Ok(Self { child, output, complaints: Some(complaints) })
     }
@@ -276,16 +331,18 @@ impl Running {
         }
     }
 
-    /// Waits for the child, whose output has ended.
-    fn end(&mut self) -> Result<End, String> {
+    /// Waits for the child, whose output has ended: how it ended, and what it said.
+    fn end(&mut self) -> Result<(End, String), String> {
         let status = self.child.wait().map_err(|e| format!("ffmpeg is lost: {e}"))?;
-        let why = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        Ok(match status.code() {
+        let said = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let why = complaint(&said);
+        let end = match status.code() {
             Some(0) => End::Well,
             Some(NOT_INSTALLED) => End::Missing,
             Some(_) if !why.is_empty() => End::Failed(why),
             _ => End::Failed(status.to_string()),
-        })
+        };
+        Ok((end, said))
     }
 }
 
@@ -298,8 +355,7 @@ impl Drop for Running {
 }
 
 /// The last line of what the child said, without the address that ffmpeg puts before it.
-fn complaint(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
+fn complaint(said: &str) -> String {
     let line = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
     let line = if line.starts_with('[') { line.split_once("] ").map_or(line, |(_, rest)| rest) } else { line };
     line.replace("file:/dev/stdin: ", "").chars().filter(|c| !c.is_control()).take(200).collect()
@@ -311,13 +367,13 @@ mod tests {
 
     #[test]
     fn complaints_are_the_same_each_time() {
-        let said = b"[mov,mp4 @ 0x5581] first\n[mov,mp4 @ 0x5582] moov atom not found\n\n";
+        let said = "[mov,mp4 @ 0x5581] first\n[mov,mp4 @ 0x5582] moov atom not found\n\n";
         assert_eq!(complaint(said), "moov atom not found");
         assert_eq!(
-            complaint(b"file:/dev/stdin: Invalid data found when processing input\n"),
+            complaint("file:/dev/stdin: Invalid data found when processing input\n"),
             "Invalid data found when processing input"
         );
-        assert_eq!(complaint(b""), "");
+        assert_eq!(complaint(""), "");
     }
 
     #[test]
@@ -325,7 +381,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let mut child = Running::start("no-such-program", &[], file).unwrap();
         assert!(child.next().unwrap().is_none());
-        assert!(matches!(child.end().unwrap(), End::Missing));
+        assert!(matches!(child.end().unwrap().0, End::Missing));
     }
 
     #[test]
@@ -336,7 +392,7 @@ mod tests {
         while let Some(piece) = child.next().unwrap() {
             said.extend(piece);
         }
-        assert!(matches!(child.end().unwrap(), End::Well));
+        assert!(matches!(child.end().unwrap().0, End::Well));
         let said = String::from_utf8(said).unwrap();
         let limits: Vec<&str> = said.lines().collect();
         assert_eq!(limits[..2], [&PROCESSOR_S.to_string(), "0"]);

@@ -1,18 +1,18 @@
 //! What symphonia's readers of containers give: WAV, AIFF, CAF, FLAC, MP4, Matroska, and Ogg with FLAC.
 
 use crate::{
+    headers::{Repaired, repaired},
     opus::{self, Head},
     packets::{Refusal, no_such_track, unreadable_header},
     stream::{Coded, End, Next, Part, Place, Stretch},
-    wave::Repaired,
 };
 use std::io;
 use symphonia::core::{
     codecs::{CodecParameters, audio::well_known as id},
     common::Limit,
     errors::Error,
-    formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint},
-    io::{MediaSourceStream, MediaSourceStreamOptions},
+    formats::{FormatReader, Track, TrackType},
+    io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions},
     meta::MetadataOptions,
     packet::Packet,
     units::Duration,
@@ -45,23 +45,24 @@ pub(crate) struct Format {
     /// A packet that was read to see what follows the one before.
     ahead: Option<Packet>,
     end: Option<End>,
+    /// What follows in the same file and is of another format.
+    following: Option<Box<dyn MediaSource>>,
 }
 
 impl Format {
     /// Finds the audio track of that number, from 0.
-    pub fn open(header: Repaired, track_index: usize) -> Result<Self, Refusal> {
-        let stream = MediaSourceStream::new(header.source, MediaSourceStreamOptions::default());
+    pub fn open(mut header: Repaired, track_index: usize) -> Result<Self, Refusal> {
+        let source = std::mem::replace(&mut header.source, Box::new(io::Cursor::new(Vec::new())));
+        let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
         // Pictures in tags are of no use here.
         let metadata = MetadataOptions::default().limit_visual_bytes(Limit::Maximum(0));
-        let reader = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, FormatOptions::default(), metadata)
-            .map_err(|e| unreadable_header(&e, header.codec))?;
+        let reader = header.reader(stream, metadata).map_err(|e| unreadable_header(&e, header.codec))?;
         let tracks: Vec<&Track> = audio_tracks(&*reader).collect();
         let track_count = tracks.len();
         let track = match tracks.get(track_index) {
             Some(track) => *track,
             None if tracks.is_empty() => return Err(Refusal::Unread("no audio track that is known".into())),
-            None => return Err(no_such_track(track_index, track_count).into()),
+            None => return Err(Refusal::Final(no_such_track(track_index, track_count))),
         };
         let container = match (header.container, reader.format_info().short_name) {
             (Some(container), _) => container,
@@ -83,6 +84,7 @@ impl Format {
             last: None,
             ahead: None,
             end: None,
+            following: header.following,
         })
     }
 
@@ -178,8 +180,24 @@ impl Format {
                 Err(e) => break End { cut: true, why: Some(e.to_string()) },
             }
         };
+        if let Some(part) = self.follow() {
+            return Err(Next::Part(part));
+        }
         self.end = Some(end.clone());
         Err(Next::End(end))
+    }
+
+    /// Goes on with the file that follows in this one.
+    fn follow(&mut self) -> Option<Box<Part>> {
+        let header = repaired(self.following.take()?).ok()?;
+        let missing = header.missing;
+        let mut next = Self::open(header, 0).ok()?;
+        let mut part = next.first.take()?;
+        let promised = next.promised_s.map(|seconds| seconds * missing * f64::from(next.rate()));
+        part.promised = promised.map(|frames| frames as u64);
+        (next.container, next.track_count) = (self.container, self.track_count);
+        *self = next;
+        Some(part)
     }
 
     /// Notes when another track begins, until this one has.

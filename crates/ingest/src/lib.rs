@@ -30,6 +30,8 @@
 //! # }
 //! ```
 
+mod aiff;
+mod caf;
 mod call_list;
 mod codecs;
 mod columns;
@@ -45,23 +47,32 @@ mod double;
 mod duplicates;
 mod edits;
 mod error;
+mod extent;
 mod ffmpeg;
+mod flac;
 mod format;
 mod frames;
+mod headers;
 mod level;
 mod mpeg;
 mod ogg;
 mod opus;
 mod packets;
 mod pages;
+mod pieces;
+mod quick_time;
 mod resample;
 mod samples;
+#[allow(dead_code)] // until discovery asks it
+mod sniff;
 mod sound;
 mod source;
 mod sources;
 mod stage;
 mod stream;
+mod sync;
 mod table;
+mod tags;
 mod wave;
 mod window;
 

@@ -5,16 +5,16 @@
 //! [`Damages`] says what is wrong with it.
 
 use crate::{
-    container::container_of,
+    container::{LOOKED_AT, container_of},
     damage::{Damages, Kind},
-    edits::{Edit, edits},
+    edits::{Edit, Heard, edits},
     format::Format,
     frames::Frames,
+    headers::{Repaired, repaired},
     mpeg::id3_length,
     ogg::Ogg,
     samples::{Failed, Piece, Samples},
     stream::{Coded, End, Next, Part, Place, Stream, Stretch, Survey},
-    wave::{self, Repaired},
     window::Window,
 };
 use std::io::{self, Seek as _};
@@ -33,8 +33,6 @@ const MAX_BEHIND_S: f64 = 1.0;
 const MAX_GAP_S: f64 = (MAX_HOURS * 3600) as f64;
 /// A file may end this many seconds, or two packets, before what its header promises: headers round, encoders pad.
 const END_TOLERANCE_S: f64 = 0.1;
-/// Bytes that tell which container a file is.
-const LOOKED_AT: usize = 600;
 
 pub(crate) const CONVERT: &str = "convert it to WAV or FLAC";
 
@@ -73,6 +71,8 @@ pub(crate) enum Refusal {
     Bad(String),
     /// Symphonia does not read what is in it; its name.
     Unread(String),
+    /// Nobody else could give what is asked for; why.
+    Final(String),
 }
 
 impl From<String> for Refusal {
@@ -96,6 +96,8 @@ pub(crate) struct Packets {
     /// The decoder of the part that is read; none where it has none.
     samples: Option<Samples>,
     part: Under,
+    /// What of it is heard, by the edit list.
+    heard: Option<Heard>,
     /// Seconds of silence before the first sound, until they were given.
     late_s: f64,
     /// Seconds given out of what came before this part.
@@ -122,9 +124,8 @@ struct Under {
     channels: usize,
     /// Frames decoded, silence for what is missing counted.
     position: u64,
-    /// The first frame that is heard, and the last where that is certain.
+    /// The first frame that is heard.
     skip: u64,
-    to: Option<u64>,
     /// Frames that the header promises, for as long as that may be true, how many of them are padding, and what may be that.
     promised: Option<u64>,
     declared: Option<u64>,
@@ -155,8 +156,8 @@ impl Packets {
     /// and channels it has.
     pub fn open(source: Box<dyn MediaSource>, track_index: usize) -> Result<Self, Refusal> {
         let unreadable = |e: io::Error| format!("cannot be read: {e}");
-        let header = wave::repaired(source).map_err(unreadable)?;
-        let missing = header.missing;
+        let header = repaired(source).map_err(unreadable)?;
+        let (missing, untrue, widest) = (header.missing, header.untrue, header.channels);
         let (stream, survey, edit) = find(header, track_index)?;
         if let Some(what) = survey.unread {
             return Err(Refusal::Unread(what));
@@ -167,13 +168,13 @@ impl Packets {
             Stream::Format(format) => (format.container, format.track_count, format.promised_s),
         };
         if track_index >= track_count {
-            return Err(no_such_track(track_index, track_count).into());
+            return Err(Refusal::Final(no_such_track(track_index, track_count)));
         }
         let info = AudioInfo {
             container: container.to_owned(),
             codec: String::new(),
             sample_rate_hz: 0,
-            channel_count: survey.channels,
+            channel_count: survey.channels.max(widest),
             track_count,
             decoder: "symphonia".into(),
         };
@@ -183,7 +184,8 @@ impl Packets {
             damages: Damages::default(),
             samples: None,
             part: Under::default(),
-            late_s: edit.map_or(0.0, |edit| edit.delay_s),
+            heard: None,
+            late_s: 0.0,
             before_s: 0.0,
             silence: 0,
             held: None,
@@ -208,7 +210,12 @@ impl Packets {
             part.declared = Some(part.frames(promised_s * missing));
         }
         if let Some(edit) = edit {
-            (part.skip, part.to) = edit.frames(part.rate, promised_s);
+            // It says what an encoder's delay is, too.
+            part.skip = 0;
+            packets.heard = Some(Heard::of(&edit, part.rate));
+        }
+        if untrue {
+            packets.damages.note(Kind::Header, 0.0, 0.0);
         }
         Ok(packets)
     }
@@ -216,6 +223,9 @@ impl Packets {
     /// The next frames that are heard; none at the end.
     pub fn next(&mut self) -> Result<Option<Piece>, String> {
         loop {
+            if let Some(planes) = self.heard.as_mut().and_then(|heard| heard.pop(u64::from(self.part.rate))) {
+                return Ok(Some(self.piece(planes)));
+            }
             if self.late_s > 0.0 {
                 let seconds = self.late_s.min(1.0);
                 self.late_s -= seconds;
@@ -236,8 +246,11 @@ impl Packets {
                 let _ = self.advance();
                 continue;
             };
-            if let Some(planes) = self.hear(planes) {
-                return Ok(Some(self.piece(planes)));
+            let start = self.part.position;
+            match (self.hear(planes), &mut self.heard) {
+                (Some(planes), Some(heard)) => heard.push(start, planes),
+                (Some(planes), None) => return Ok(Some(self.piece(planes))),
+                (None, _) => {}
             }
         }
     }
@@ -252,7 +265,7 @@ impl Packets {
         let start = part.position;
         part.position += planes[0].len() as u64;
         // What may be padding waits until the part has ended, or goes on against what its header says.
-        let mut to = part.to.unwrap_or(u64::MAX);
+        let mut to = u64::MAX;
         if let Some(promised) = part.promised.filter(|_| part.padding > 0) {
             let sound = promised - part.padding;
             if part.position > promised {
@@ -304,7 +317,11 @@ impl Packets {
 
     /// Seconds of the call up to what is decoded next.
     fn now_s(&self) -> f64 {
-        self.before_s + self.part.seconds(self.part.position.saturating_sub(self.part.skip))
+        let place = match &self.heard {
+            Some(heard) => heard.place(self.part.position),
+            None => self.part.position.saturating_sub(self.part.skip),
+        };
+        self.before_s + self.part.seconds(place)
     }
 
     fn begin(&mut self, part: Part) -> Result<(), Refusal> {
@@ -487,7 +504,9 @@ impl Packets {
 fn find(mut header: Repaired, track: usize) -> Result<(Stream, Survey, Option<Edit>), Refusal> {
     let unreadable = |e: io::Error| format!("cannot be read: {e}");
     if header.container.is_none() && header.source.is_seekable() {
-        let mut window = Window::new(header.source);
+        let is_unknown = header.is_unknown;
+        let source = std::mem::replace(&mut header.source, Box::new(io::Cursor::new(Vec::new())));
+        let mut window = Window::new(source);
         while let Some(length) = id3_length(window.peek(10)) {
             window.skip(length);
         }
@@ -507,6 +526,7 @@ fn find(mut header: Repaired, track: usize) -> Result<(Stream, Survey, Option<Ed
                 };
                 return Ok((stream, survey.map_err(unreadable)?, None));
             }
+            Err(_) if is_unknown => return Err(NO_AUDIO.into()),
             Err(window) => header.source = window.into_source().map_err(unreadable)?,
         }
     }
