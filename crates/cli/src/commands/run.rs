@@ -19,13 +19,34 @@ use store::Store;
 pub fn run(args: &Run, common: &Common) -> Result<Outcome> {
     let (spec, stages) = prepare(&args.how, common)?;
     let mut found = pipeline::discover(&args.sources, args.calls.as_deref(), args.crm.as_deref(), &spec.ingest)?;
-    for problem in &found.problems {
-        anstream::eprintln!("{} {problem}", paint(YELLOW, "warning:"));
-    }
+    few("warning:", &found.problems);
     let store = Store::open(&args.store)?;
+    pipeline::withdraw(&store, &mut found)?;
     pipeline::mark_duplicates(&store, &mut found.recordings, &spec.ingest)?;
     let options = RunOptions { shard_size: usize::from(args.shard_size), again: None };
-    go(&store, stages, found.recordings, options, args.strict, common)
+    let outcome = go(&store, stages, found.recordings, options, args.strict, common)?;
+    for path in found.passed_over.iter().filter(|_| common.verbose > 0) {
+        anstream::eprintln!("{} {path}", paint(DIM, "passed over:"));
+    }
+    match found.passed_over.len() {
+        0 => {}
+        1 => anstream::eprintln!("passed over: 1 file that is no recording"),
+        n => anstream::eprintln!("passed over: {n} files that are no recordings"),
+    }
+    few("barred:", &found.barred);
+    Ok(if args.strict && !found.barred.is_empty() { Outcome::Incomplete } else { outcome })
+}
+
+/// Lines that are printed of what may be long; the rest is counted.
+const FEW: usize = 10;
+
+fn few(word: &str, lines: &[impl std::fmt::Display]) {
+    for line in lines.iter().take(FEW) {
+        anstream::eprintln!("{} {line}", paint(YELLOW, word));
+    }
+    if lines.len() > FEW {
+        anstream::eprintln!("{} and {} more like these", paint(YELLOW, word), lines.len() - FEW);
+    }
 }
 
 pub fn rerun(args: &Rerun, common: &Common) -> Result<Outcome> {
