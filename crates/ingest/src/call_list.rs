@@ -55,7 +55,8 @@ impl CallList {
     pub fn read(path: &Path, mapping: &Mapping) -> Result<Self, IngestError> {
         let names_recordings = |columns: &[String]| mapping.plan(columns).is_ok_and(|p| p.has(columns, "recording"));
         let table = read_table(path, &names_recordings)?;
-        let plan = if table.columns.is_empty() { Mapping::default().plan(&[])? } else { mapping.plan(&table.columns)? };
+        let plan =
+            if table.columns.is_empty() { Mapping::default().plan(&[])? } else { mapping.plan(&table.columns)? };
         if !table.columns.is_empty() && !plan.has(&table.columns, "recording") {
             let found = table.columns.join(", ");
             let reason = format!(

@@ -103,7 +103,8 @@ impl<'a> Mapping<'a> {
             let key = key_of(column);
             let ours = COLUMNS.into_iter().find(|ours| !column.starts_with(CRM) && key_of(ours) == key);
             let from_crm = || {
-                let (_, theirs) = self.crm.iter().find(|(_, t)| column.starts_with(CRM) && key_of(bare(column)) == key_of(t))?;
+                let (_, theirs) =
+                    self.crm.iter().find(|(_, t)| column.starts_with(CRM) && key_of(bare(column)) == key_of(t))?;
                 Some(format!("{CRM}{theirs}"))
             };
             if let Some(name) = ours.map(str::to_owned).or_else(from_crm).filter(|name| name != column) {
@@ -407,7 +408,8 @@ mod tests {
 
     #[test]
     fn crm_columns_with_and_without_prefix() {
-        let meaning = Meaning::of(&cells(&[("stage", "old"), ("crm.stage", "new"), ("agent_id", "7")]), &Reading::default());
+        let meaning =
+            Meaning::of(&cells(&[("stage", "old"), ("crm.stage", "new"), ("agent_id", "7")]), &Reading::default());
         assert_eq!(meaning.crm, BTreeMap::from([("stage".into(), Some("new".into()))]));
         assert_eq!(meaning.participants[0].person_id.as_deref(), Some("7"));
         assert_eq!(meaning.participants[1].consent, "unknown");
@@ -475,7 +477,10 @@ mod tests {
         // The list's own answer counts before the CRM file's.
         let mut answered = listed;
         answered.insert("customer_consent".into(), "granted".into());
-        assert_eq!(Meaning::of(&mapping.join(&answered, &crm, "id"), &Reading::default()).participants[1].consent, "granted");
+        assert_eq!(
+            Meaning::of(&mapping.join(&answered, &crm, "id"), &Reading::default()).participants[1].consent,
+            "granted"
+        );
     }
 
     #[test]
@@ -483,7 +488,8 @@ mod tests {
         let config: IngestConfig =
             toml::from_str(r#"columns = { recording = "file name", customer_consent = "Opt In" }"#).unwrap();
         let mapping = Mapping::new(&config).unwrap();
-        let columns = ["File_Name", "Call ID", "CUSTOMER-CONSENT", "opt-in", "agent\u{a0}name", "Agent.Consent", "Stage"];
+        let columns =
+            ["File_Name", "Call ID", "CUSTOMER-CONSENT", "opt-in", "agent\u{a0}name", "Agent.Consent", "Stage"];
         let columns = columns.map(str::to_owned);
         let plan = mapping.plan(&columns).unwrap();
         let row = |own: &str, mapped: &str| {
@@ -491,8 +497,12 @@ mod tests {
             plan.apply(&columns.iter().cloned().zip(values.map(str::to_owned)).collect()).0
         };
         let wanted = [
-            ("recording", "a.wav"), ("call_id", "7"), ("customer_consent", "granted"), ("agent_name", "Ada"),
-            ("agent_consent", "granted"), ("Stage", "won"),
+            ("recording", "a.wav"),
+            ("call_id", "7"),
+            ("customer_consent", "granted"),
+            ("agent_name", "Ada"),
+            ("agent_consent", "granted"),
+            ("Stage", "won"),
         ];
         assert_eq!(row("unknown", "granted"), cells(&wanted));
         // Whichever column is right, a denial counts.
@@ -509,11 +519,13 @@ mod tests {
     #[test]
     fn what_seems_to_deny() {
         let config = IngestConfig::default();
-        let doubt = |column: &str, value: &str| {
-            Meaning::of(&cells(&[(column, value)]), &Reading::of(&config, [column])).doubt
-        };
+        let doubt =
+            |column: &str, value: &str| Meaning::of(&cells(&[(column, value)]), &Reading::of(&config, [column])).doubt;
         let said = doubt("consent_customer", "denied").unwrap();
-        assert!(said.contains(r#"column "consent_customer" is "denied""#) && said.contains("[ingest.columns]"), "{said}");
+        assert!(
+            said.contains(r#"column "consent_customer" is "denied""#) && said.contains("[ingest.columns]"),
+            "{said}"
+        );
         assert!(doubt("crm.RecordingConsent", "No").is_some());
         assert_eq!(doubt("consent_customer", "granted"), None);
         assert_eq!(doubt("marketing_consent", "no"), None);
@@ -523,6 +535,9 @@ mod tests {
         let columns = ["recording", "consent_customer", "recordings", "crm.recordings", "stage"].map(str::to_owned);
         let strangers: Vec<String> = Plan::default().strangers(&columns).collect();
         assert_eq!(strangers.len(), 2);
-        assert!(strangers[0].contains("\"consent_customer\" is not known, and looks like customer_consent"), "{strangers:?}");
+        assert!(
+            strangers[0].contains("\"consent_customer\" is not known, and looks like customer_consent"),
+            "{strangers:?}"
+        );
     }
 }

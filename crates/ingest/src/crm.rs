@@ -63,7 +63,8 @@ impl Crm {
                 Some(first) => note(row.line, format!("{key} {value:?} is that of line {first}; left out")),
                 None => drop(lines.insert(value.clone(), row.line)),
             }
-            let cells = row.cells.into_iter().map(|(column, cell)| (mapping.crm_name(&column).to_owned(), cell)).collect();
+            let cells =
+                row.cells.into_iter().map(|(column, cell)| (mapping.crm_name(&column).to_owned(), cell)).collect();
             rows.entry(value).or_default().push(cells);
         }
         let mut alike: HashMap<String, Vec<String>> = HashMap::new();

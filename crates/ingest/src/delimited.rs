@@ -161,7 +161,10 @@ mod tests {
     fn blanks_before_quotes() {
         let want = |row: &str| vec![(2, row.to_owned())];
         assert_eq!(lines("recording, \"note\"\n \"a.wav\" ,\t\"one, two\"\n"), want("a.wav|one, two"));
-        assert_eq!(lines("recording; \"note\"\na.wav;  \"he said \"\"no\"\"; twice\"\n"), want("a.wav|he said \"no\"; twice"));
+        assert_eq!(
+            lines("recording; \"note\"\na.wav;  \"he said \"\"no\"\"; twice\"\n"),
+            want("a.wav|he said \"no\"; twice")
+        );
         assert_eq!(lines("recording,note\na.wav,5 \" tape\n"), want("a.wav|5 \" tape"));
         assert_eq!(lines("recording\t\"note\"\na.wav\t \"x\ty\"\n"), want("a.wav|x\ty"));
         let two = lines("recording,note\na.wav, \"two\nlines\"\nb.wav,x\n");
@@ -173,7 +176,10 @@ mod tests {
         assert_eq!(lines("sep=;\r\nrecording;note\r\na,b.wav;x\r\n"), [(3, "a,b.wav|x".into())]);
         assert_eq!(lines("\"sep=,\"\nrecording,note\na.wav,x\n"), [(3, "a.wav|x".into())]);
         assert_eq!(lines("sep=\t\nrecording\tnote\na.wav\tx\n"), [(3, "a.wav|x".into())]);
-        assert_eq!(lines("recording;note;;;\na.wav;x;;;\n;;;;\nb.wav;y;;\n"), [(2, "a.wav|x".into()), (4, "b.wav|y".into())]);
+        assert_eq!(
+            lines("recording;note;;;\na.wav;x;;;\n;;;;\nb.wav;y;;\n"),
+            [(2, "a.wav|x".into()), (4, "b.wav|y".into())]
+        );
         assert_eq!(lines("recording;note\na.wav;x;;;\n"), [(2, "a.wav|x".into())]);
         let wrong = lines("recording;note;;\na.wav;x;denied;\nb.wav\n");
         assert_eq!(wrong[0].1, "a.wav|x (has 3 fields, and the header names 2)");

@@ -80,7 +80,8 @@ pub fn discover(
         let message = format!("{outside} rows name recordings that are in none of the sources; those are not run");
         problems.push(Problem { file: list.file.clone(), line: None, message });
     }
-    let mut gone: Vec<Draft> = elsewhere.into_iter().map(|(row, found)| Draft::without_file(row, found, None)).collect();
+    let mut gone: Vec<Draft> =
+        elsewhere.into_iter().map(|(row, found)| Draft::without_file(row, found, None)).collect();
     for Missing { row, found, problem, bars } in missing {
         problems.push(Problem { file: list.file.clone(), line: Some(row.line), message: problem.clone() });
         let draft = Draft::without_file(row, found, Some(at(&list, row, row.problem.as_ref().unwrap_or(&problem))));
@@ -133,7 +134,8 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn of_file(file: Matched<'a>, list: &CallList, problems: &mut Vec<Problem>) -> Self {
         let Matched { found, rows, how, barred } = file;
-        let mut problem = rows.first().and_then(|row| row.problem.as_ref().or(found.problem.as_ref()).map(|p| at(list, row, p)));
+        let mut problem =
+            rows.first().and_then(|row| row.problem.as_ref().or(found.problem.as_ref()).map(|p| at(list, row, p)));
         if rows.is_empty() {
             problem.clone_from(&found.problem);
         }

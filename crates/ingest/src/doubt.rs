@@ -7,21 +7,95 @@ use strsim::{damerau_levenshtein, jaro_winkler};
 const OTHER_CONSENTS: [&str; 9] =
     ["marketing", "email", "mail", "newsletter", "sms", "cookie", "cookies", "advertising", "ads"];
 /// Words that are as near to "consent" as its misspellings are.
-const OTHER_WORDS: [&str; 8] = ["content", "contents", "context", "contest", "convent", "constant", "concept", "contend"];
+const OTHER_WORDS: [&str; 8] =
+    ["content", "contents", "context", "contest", "convent", "constant", "concept", "contend"];
 /// Words of a column's name by which its yes is a no.
 const NEGATIONS: [&str; 22] = [
-    "no", "not", "without", "missing", "denied", "deny", "denial", "refused", "refusal", "declined", "withdrawn",
-    "withdrawal", "withdrew", "revoked", "revocation", "rejected", "objected", "objection", "out", "optout", "lacking",
+    "no",
+    "not",
+    "without",
+    "missing",
+    "denied",
+    "deny",
+    "denial",
+    "refused",
+    "refusal",
+    "declined",
+    "withdrawn",
+    "withdrawal",
+    "withdrew",
+    "revoked",
+    "revocation",
+    "rejected",
+    "objected",
+    "objection",
+    "out",
+    "optout",
+    "lacking",
     "dissent",
 ];
 /// First words of a value that denies, in the languages of the lists that we have seen.
 const DENIALS: [&str; 60] = [
-    "denied", "deny", "denies", "denial", "no", "n", "not", "non", "none", "nope", "never", "false", "f", "0", "refused",
-    "refuse", "refuses", "declined", "decline", "declines", "withdrawn", "withdrew", "withdraw", "withheld", "revoked",
-    "revoke", "rejected", "reject", "rejects", "objected", "objects", "objection", "optout", "opted-out", "forbidden",
-    "prohibited", "disallowed", "disagree", "disagreed", "dissent", "negative", "ungranted", "nein", "abgelehnt",
-    "verweigert", "widerrufen", "nee", "geweigerd", "nej", "nei", "nie", "não", "nao", "refusé", "refusée", "rechazado",
-    "denegado", "negado", "rifiutato", "нет",
+    "denied",
+    "deny",
+    "denies",
+    "denial",
+    "no",
+    "n",
+    "not",
+    "non",
+    "none",
+    "nope",
+    "never",
+    "false",
+    "f",
+    "0",
+    "refused",
+    "refuse",
+    "refuses",
+    "declined",
+    "decline",
+    "declines",
+    "withdrawn",
+    "withdrew",
+    "withdraw",
+    "withheld",
+    "revoked",
+    "revoke",
+    "rejected",
+    "reject",
+    "rejects",
+    "objected",
+    "objects",
+    "objection",
+    "optout",
+    "opted-out",
+    "forbidden",
+    "prohibited",
+    "disallowed",
+    "disagree",
+    "disagreed",
+    "dissent",
+    "negative",
+    "ungranted",
+    "nein",
+    "abgelehnt",
+    "verweigert",
+    "widerrufen",
+    "nee",
+    "geweigerd",
+    "nej",
+    "nei",
+    "nie",
+    "não",
+    "nao",
+    "refusé",
+    "refusée",
+    "rechazado",
+    "denegado",
+    "negado",
+    "rifiutato",
+    "нет",
 ];
 /// Values by which a column of denials says that nobody denied.
 const NO_DENIAL: [&str; 12] = ["no", "n", "false", "f", "0", "none", "never", "nein", "non", "nee", "nej", "unknown"];
@@ -40,9 +114,8 @@ pub(crate) struct Lookalike {
 /// Whether a column, none of ours, looks like one of ours.
 pub(crate) fn lookalike(column: &str) -> Option<Lookalike> {
     let words = words(column);
-    let misspelled = |word: &str| {
-        word.len() >= 6 && !OTHER_WORDS.contains(&word) && damerau_levenshtein(word, "consent") <= 2
-    };
+    let misspelled =
+        |word: &str| word.len() >= 6 && !OTHER_WORDS.contains(&word) && damerau_levenshtein(word, "consent") <= 2;
     let speaks_of = |word: &String| word == "consent" || misspelled(word);
     let consent = (words.iter().any(speaks_of) || key_of(column).contains("consent"))
         && !words.iter().any(|word| OTHER_CONSENTS.contains(&word.as_str()));
@@ -57,9 +130,11 @@ pub(crate) fn lookalike(column: &str) -> Option<Lookalike> {
         let mut theirs: Vec<&str> = ours.split('_').collect();
         theirs.sort_unstable();
         let one_off = key.len() >= 5 && damerau_levenshtein(&key, &key_of(ours)) == 1;
-        one_off || theirs.len() > 1 && sorted.iter().eq(theirs) || key.len() >= 7 && jaro_winkler(&key, &key_of(ours)) > LIKE && {
-            damerau_levenshtein(&key, &key_of(ours)) <= 2
-        }
+        one_off
+            || theirs.len() > 1 && sorted.iter().eq(theirs)
+            || key.len() >= 7 && jaro_winkler(&key, &key_of(ours)) > LIKE && {
+                damerau_levenshtein(&key, &key_of(ours)) <= 2
+            }
     };
     COLUMNS.into_iter().find(like).map(|nearest| Lookalike { nearest, consent: false })
 }
@@ -73,10 +148,11 @@ pub(crate) fn denies(column: &str, value: &str) -> bool {
         return !NO_DENIAL.contains(&first);
     }
     let zero = first.chars().all(|c| c == '0') && parts.iter().all(|p| p.chars().all(|c| c == '0'));
-    zero
-        || DENIALS.contains(&first)
+    zero || DENIALS.contains(&first)
         || parts.windows(2).any(|pair| matches!((pair[0].as_str(), pair[1].as_str()), ("opt" | "opted", "out")))
-        || parts.iter().any(|word| matches!(word.as_str(), "denied" | "refused" | "withdrawn" | "revoked" | "declined" | "not"))
+        || parts
+            .iter()
+            .any(|word| matches!(word.as_str(), "denied" | "refused" | "withdrawn" | "revoked" | "declined" | "not"))
 }
 
 /// The words of a name in any style: blanks, underscores, hyphens, points and humps part them.
@@ -118,28 +194,48 @@ mod tests {
         ] {
             assert_eq!(lookalike(column), Some(Lookalike { nearest, consent: true }), "{column}");
         }
-        for (column, nearest) in
-            [("recordings", "recording"), ("id_call", "call_id"), ("started at (UTC)", ""), ("agent_nmae", "agent_name")]
-        {
+        for (column, nearest) in [
+            ("recordings", "recording"),
+            ("id_call", "call_id"),
+            ("started at (UTC)", ""),
+            ("agent_nmae", "agent_name"),
+        ] {
             let found = lookalike(column).map_or("", |l| l.nearest);
             assert_eq!(found, nearest, "{column}");
         }
-        for column in ["account", "stage", "marketing_consent", "EmailConsent", "content", "id", "", "note", "owner", "traffic"] {
+        for column in
+            ["account", "stage", "marketing_consent", "EmailConsent", "content", "id", "", "note", "owner", "traffic"]
+        {
             assert_eq!(lookalike(column), None, "{column}");
         }
     }
 
     #[test]
     fn values_that_deny() {
-        for value in ["denied", "No", "FALSE", "0", "0.0", "refused", "opt-out", "Opted out", "withdrawn 2026-03-01", "not given",
-            "customer refused", "Nein", "✗", "no consent"]
-        {
+        for value in [
+            "denied",
+            "No",
+            "FALSE",
+            "0",
+            "0.0",
+            "refused",
+            "opt-out",
+            "Opted out",
+            "withdrawn 2026-03-01",
+            "not given",
+            "customer refused",
+            "Nein",
+            "✗",
+            "no consent",
+        ] {
             assert!(denies("consent", value), "{value}");
         }
         for value in ["granted", "yes", "true", "1", "unknown", "2026-03-01", "verbal", "opt-in", "ok", "10"] {
             assert!(!denies("consent", value), "{value}");
         }
-        assert!(denies("consent_withdrawn", "yes") && denies("No consent", "x") && denies("consent opt-out", "2026-03-02"));
+        assert!(
+            denies("consent_withdrawn", "yes") && denies("No consent", "x") && denies("consent opt-out", "2026-03-02")
+        );
         assert!(!denies("consent_withdrawn", "no") && !denies("consent denied", "0"));
     }
 }

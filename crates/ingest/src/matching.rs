@@ -106,7 +106,10 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Of a row's texts.
     pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>, call_id: Option<&str>) -> Self {
-        Self { names: texts.into_iter().flat_map(Name::all_of).collect(), call_id: call_id.map(fold).unwrap_or_default() }
+        Self {
+            names: texts.into_iter().flat_map(Name::all_of).collect(),
+            call_id: call_id.map(fold).unwrap_or_default(),
+        }
     }
 }
 
@@ -255,7 +258,10 @@ pub(crate) struct Bars {
     whole: HashMap<u64, usize>,
     stems: HashMap<u64, usize>,
     whole_stems: HashMap<u64, usize>,
+    /// Of rows that are no file's own path: a file may bear the name.
     call_ids: HashMap<String, usize>,
+    /// Of all rows: another row with the same is of the same call.
+    same_call: HashMap<String, usize>,
     siblings: HashMap<u64, usize>,
 }
 
@@ -282,6 +288,7 @@ impl Bars {
         }
         if !wanted.call_id.is_empty() {
             self.call_ids.entry(wanted.call_id.clone()).or_insert(row);
+            self.same_call.entry(wanted.call_id.clone()).or_insert(row);
         }
     }
 
@@ -292,13 +299,13 @@ impl Bars {
             self.siblings.entry(place_of_stem(name)).or_insert(row);
         }
         if !call_id.is_empty() {
-            self.call_ids.entry(call_id.to_owned()).or_insert(row);
+            self.same_call.entry(call_id.to_owned()).or_insert(row);
         }
     }
 
     /// The row that bars a file, where the best row that names it and does not deny fits it like this, and has this `call_id`.
     pub fn of(&self, file: &Candidate, granted: Option<Fit>, call_id: &str) -> Option<usize> {
-        let same_call = || if call_id.is_empty() { None } else { self.call_ids.get(call_id).copied() };
+        let same_call = || if call_id.is_empty() { None } else { self.same_call.get(call_id).copied() };
         file.names.iter().find_map(|name| self.of_name(name, granted)).or_else(same_call)
     }
 
@@ -323,7 +330,8 @@ impl Bars {
         if !counts(Fit::CallId) {
             return None;
         }
-        let by_id = || [Some(name.base()), stem(name.base())].into_iter().flatten().find_map(|id| self.call_ids.get(id.trim()));
+        let by_id =
+            || [Some(name.base()), stem(name.base())].into_iter().flatten().find_map(|id| self.call_ids.get(id.trim()));
         self.siblings.get(&place_of_stem(name)).or_else(by_id).copied()
     }
 }
@@ -372,7 +380,10 @@ pub(crate) fn spelling(row: &str, path: &str) -> How {
     let row = row.strip_prefix("file://").map_or(row, |path| path.strip_prefix("localhost").unwrap_or(path));
     let ends = |text: &str| {
         let text = text.trim_start_matches("./");
-        path == text || path.strip_suffix(text).is_some_and(|before| before.is_empty() || before.ends_with('/') || text.starts_with('/'))
+        path == text
+            || path
+                .strip_suffix(text)
+                .is_some_and(|before| before.is_empty() || before.ends_with('/') || text.starts_with('/'))
     };
     let slashes = row.replace('\\', "/");
     if ends(row) {

@@ -110,7 +110,9 @@ impl Name {
     pub fn all_of(text: &str) -> Vec<Self> {
         let mut names = vec![Self::of(text)];
         if let Some((_, query)) = text.split_once('?').filter(|_| text.contains("://")) {
-            names.extend(query.split(['&', ';', '#']).map(|pair| Self::of(pair.split_once('=').map_or(pair, |(_, v)| v))));
+            names.extend(
+                query.split(['&', ';', '#']).map(|pair| Self::of(pair.split_once('=').map_or(pair, |(_, v)| v))),
+            );
         }
         names.retain(|name| !name.parts.is_empty());
         names
@@ -185,7 +187,14 @@ mod tests {
     #[test]
     fn one_form() {
         let same: &[&[&str]] = &[
-            &["Müller.wav", "Mu\u{308}ller.WAV", "M%C3%BCller.wav", "M%FCller.wav", "m%25C3%25BCller.wav", "MÜLLER.wav"],
+            &[
+                "Müller.wav",
+                "Mu\u{308}ller.WAV",
+                "M%C3%BCller.wav",
+                "M%FCller.wav",
+                "m%25C3%25BCller.wav",
+                "MÜLLER.wav",
+            ],
             &["a b.wav", "a%20b.wav", "a+b.wav", " A\u{a0}B.wav ", "a \u{200e}b.wav", "ａ ｂ.wav"],
             &["straße", "STRASSE", "Strasse"],
             &["ﬁle №1", "FILE NO1"],

@@ -129,7 +129,8 @@ fn seek<'a>(
     for row in &list.rows {
         let bars = denials.row(row);
         let look = if row.recording.is_empty() { None } else { looks.next() };
-        let mut look = look.unwrap_or_else(|| Look::Nowhere(Found::nowhere(String::new(), "", "names no recording".into())));
+        let mut look =
+            look.unwrap_or_else(|| Look::Nowhere(Found::nowhere(String::new(), "", "names no recording".into())));
         if let Look::Elsewhere(found) = &look {
             let identity = found.paths.last().cloned().unwrap_or_default();
             if sources.origins.is_empty() || sources.hold(found) {
@@ -223,7 +224,10 @@ fn bar(
         let of_names = bars.of(&candidates[file], granted.map(|claim| claim.fit), call_id).filter(other);
         let of_copies = || weak.of(&candidates[file], None, "").filter(|_| granted.is_none());
         if let Some(row) = folder.filter(other) {
-            barred.insert(file, (row, format!("{}: the row names the folder of this recording, and {}", at(row), why(&sought[row]))));
+            barred.insert(
+                file,
+                (row, format!("{}: the row names the folder of this recording, and {}", at(row), why(&sought[row]))),
+            );
         } else if let Some(row) = of_names.or_else(of_copies) {
             let said = sought[row].row.said();
             let named = if said.is_empty() { String::new() } else { format!(", names {said:?}") };
@@ -245,7 +249,11 @@ fn bar(
         let row = found.inode.and_then(|inode| inodes.get(&inode));
         if let Some(&row) = row.filter(|_| denied_by(file).is_none() && !barred.contains_key(&file)) {
             let said = sought[row].row.said();
-            let reason = format!("{}: the row {}, and this is the file of {said:?} under another name", at(row), why(&sought[row]));
+            let reason = format!(
+                "{}: the row {}, and this is the file of {said:?} under another name",
+                at(row),
+                why(&sought[row])
+            );
             barred.insert(file, (row, reason));
         }
     }
@@ -304,7 +312,8 @@ fn look_inside(
             }
         }
     }
-    let sizes = |&file: &usize| (files[file].1.uri.clone(), files[file].1.version.as_ref().map_or(0, |v| v.byte_size as u64));
+    let sizes =
+        |&file: &usize| (files[file].1.uri.clone(), files[file].1.version.as_ref().map_or(0, |v| v.byte_size as u64));
     let asked: Vec<(String, u64)> = objects.iter().map(sizes).collect();
     let starts = if asked.is_empty() { Ok(Vec::new()) } else { objects::starts(&asked, SNIFFED as u64) };
     for (file, start) in objects.into_iter().zip(starts.unwrap_or_default()) {
@@ -359,10 +368,18 @@ fn finish<'a>(
             Relation::Several { files, count } => {
                 let named: Vec<&str> = files.iter().take(NAMED).map(|&file| paths[file].as_str()).collect();
                 let more = if *count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
-                format!("recording {} can be {}{more}; write a path that is one of them", sought.row.said(), named.join(" or "))
+                format!(
+                    "recording {} can be {}{more}; write a path that is one of them",
+                    sought.row.said(),
+                    named.join(" or ")
+                )
             }
             Relation::One { file, .. } => {
-                format!("recording {} can be {}, which another row names better or as well", sought.row.said(), paths[*file])
+                format!(
+                    "recording {} can be {}, which another row names better or as well",
+                    sought.row.said(),
+                    paths[*file]
+                )
             }
             Relation::None => String::new(),
         };
@@ -379,7 +396,8 @@ fn finish<'a>(
     for (row, files) in bars {
         let count = if files.len() == 1 { "1 recording".into() } else { format!("{} recordings", files.len()) };
         let row = &list.rows[row];
-        let message = format!("denies consent or cannot be trusted, and may mean {count} (such as {}): refused", files[0]);
+        let message =
+            format!("denies consent or cannot be trusted, and may mean {count} (such as {}): refused", files[0]);
         out.barred.push(Problem { file: list.file.clone(), line: Some(row.line), message });
     }
 }

@@ -442,7 +442,8 @@ impl<'a> Sources<'a> {
             full(&path).unwrap_or(path).to_string_lossy().into_owned()
         };
         let list = list_folder(list);
-        let mut places: Vec<String> = std::iter::once(&list).chain(&self.folders).chain(&self.parents).map(join).collect();
+        let mut places: Vec<String> =
+            std::iter::once(&list).chain(&self.folders).chain(&self.parents).map(join).collect();
         if Path::new(name).is_absolute() {
             places.truncate(1);
         }

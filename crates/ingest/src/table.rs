@@ -77,7 +77,8 @@ fn read_workbook(path: &Path, content: Bytes, wanted: &dyn Fn(&[String]) -> bool
         columns
     };
     let chosen = sheets.iter().find(|sheet| wanted(&columns_of(sheet))).or(sheets.first());
-    let sheet = chosen.ok_or_else(|| wrong(path, "is a workbook without a filled cell; its first row must name the columns"))?;
+    let sheet = chosen
+        .ok_or_else(|| wrong(path, "is a workbook without a filled cell; its first row must name the columns"))?;
     let columns = columns_of(sheet);
     if let Some((_, twice)) = columns.iter().enumerate().find(|(i, c)| !c.is_empty() && columns[..*i].contains(c)) {
         return Err(wrong(path, format!("names the column {twice:?} twice in its sheet {:?}; rename one", sheet.name)));
@@ -283,7 +284,7 @@ mod tests {
         let table =
             table(b"{\"recording\":\"a.wav\",\"crm\":{\"stage\":\"won\",\"n\":3}}\n\n{broken\n{\"recording\":null}\n")
                 .unwrap();
-        assert_eq!(table.columns, ["crm.n", "crm.stage", "recording"]);
+        assert_eq!(table.columns, ["recording", "crm.n", "crm.stage"]);
         assert_eq!(table.rows[0].cells["crm.n"], "3");
         assert!(table.rows[1].problem.as_ref().unwrap().contains("not a JSON object"));
         assert_eq!(table.rows[2].line, 4);

@@ -26,8 +26,11 @@ pub(crate) fn sheets(content: Bytes) -> Result<Vec<Sheet>, String> {
         // A sheet of charts alone is no sheet with rows.
         let Ok(range) = book.worksheet_range(&name) else { continue };
         let Some((top, left)) = range.start() else { continue };
-        let mut rows: Vec<(u64, Vec<Result<String, String>>)> =
-            range.rows().zip(u64::from(top) + 1..).map(|(cells, row)| (row, cells.iter().map(text).collect())).collect();
+        let mut rows: Vec<(u64, Vec<Result<String, String>>)> = range
+            .rows()
+            .zip(u64::from(top) + 1..)
+            .map(|(cells, row)| (row, cells.iter().map(text).collect()))
+            .collect();
         for (first, last) in merged(&mut book, &name) {
             // What is written across several rows holds for each of them; only the first has it.
             let at = |row: u32, column: u32| (row.wrapping_sub(top) as usize, column.wrapping_sub(left) as usize);
@@ -52,7 +55,8 @@ pub(crate) fn sheets(content: Bytes) -> Result<Vec<Sheet>, String> {
                 }
             }
         }
-        let blank = |cells: &[Result<String, String>]| cells.iter().all(|c| c.as_ref().is_ok_and(|c| c.trim().is_empty()));
+        let blank =
+            |cells: &[Result<String, String>]| cells.iter().all(|c| c.as_ref().is_ok_and(|c| c.trim().is_empty()));
         rows.retain(|(_, cells)| !blank(cells));
         if !rows.is_empty() {
             sheets.push(Sheet { name, rows });
