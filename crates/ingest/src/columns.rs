@@ -1,13 +1,17 @@
 //! What the columns of a call list and a CRM file mean.
 
-use crate::{IngestConfig, IngestError};
+use crate::{
+    IngestConfig, IngestError,
+    doubt::{denies, lookalike},
+};
 use arrow::{array::timezone::Tz, compute::kernels::cast_utils::string_to_datetime};
 use chrono::{DateTime, Utc};
 use schema::Participant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use unicode_normalization::UnicodeNormalization;
 
 /// Columns with a meaning here; all others are the company's own and go to `crm`.
-const COLUMNS: [&str; 15] = [
+pub(crate) const COLUMNS: [&str; 15] = [
     "recording",
     "call_id",
     "started_at",
@@ -25,12 +29,25 @@ const COLUMNS: [&str; 15] = [
     "track",
 ];
 const CONSENTS: [&str; 3] = ["granted", "denied", "unknown"];
+const CONSENT: &str = "_consent";
 const CRM: &str = "crm.";
 /// A time as it should be written.
 const EXAMPLE: &str = "2026-03-02T14:30:00+01:00";
 
 /// Cells by column; empty ones are left out.
 pub(crate) type Cells = BTreeMap<String, String>;
+
+/// A column's name by which its spellings are one: letters and digits alone, in lower case.
+pub(crate) fn key_of(column: &str) -> String {
+    column.nfkc().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The column that is spelled so; else the one that is spelled so but for case, blanks, underscores and hyphens.
+pub(crate) fn find<'a>(columns: impl IntoIterator<Item = &'a str> + Clone, name: &str) -> Option<&'a str> {
+    let key = key_of(name);
+    let alike = |column: &&str| !key.is_empty() && key_of(column) == key;
+    columns.clone().into_iter().find(|column| *column == name).or_else(|| columns.into_iter().find(alike))
+}
 
 /// The column's name without the prefix that marks CRM columns.
 pub(crate) fn bare(column: &str) -> &str {
@@ -67,22 +84,42 @@ impl<'a> Mapping<'a> {
         Ok(mapping)
     }
 
-    /// Refuses to take a column from a list that does not have it.
-    pub fn check_list(&self, columns: &[String]) -> Result<(), IngestError> {
+    /// What the columns of a list are called here. Refuses to take one that the list does not have.
+    pub fn plan(&self, columns: &[String]) -> Result<Plan, IngestError> {
+        let mut plan = Plan::default();
+        let names = columns.iter().map(String::as_str);
         for (ours, theirs) in &self.list {
-            if !columns.iter().any(|c| c == theirs) {
+            let Some(found) = find(names.clone(), theirs) else {
                 let reason = format!("the call list has no such column; its columns are {}", columns.join(", "));
                 return Err(wrong(ours, theirs, &reason));
+            };
+            // Of JSON Lines each row may spell it its own way.
+            let alike = |column: &&String| *column == theirs || found != *theirs && key_of(column) == key_of(theirs);
+            for column in columns.iter().filter(alike) {
+                plan.mapped.entry(column.clone()).or_default().push(place(ours));
             }
         }
-        Ok(())
+        for column in columns.iter().filter(|column| !plan.mapped.contains_key(*column)) {
+            let key = key_of(column);
+            let ours = COLUMNS.into_iter().find(|ours| !column.starts_with(CRM) && key_of(ours) == key);
+            let from_crm = || {
+                let (_, theirs) =
+                    self.crm.iter().find(|(_, t)| column.starts_with(CRM) && key_of(bare(column)) == key_of(t))?;
+                Some(format!("{CRM}{theirs}"))
+            };
+            if let Some(name) = ours.map(str::to_owned).or_else(from_crm).filter(|name| name != column) {
+                plan.renamed.insert(column.clone(), name);
+            }
+        }
+        Ok(plan)
     }
 
     /// Refuses to take a column from a CRM file that does not have it, or that is not given: consent may stand there.
     pub fn check_crm(&self, crm: Option<&[String]>, list: &[String]) -> Result<(), IngestError> {
         for (ours, theirs) in &self.crm {
             let marked = format!("{CRM}{theirs}");
-            if !list.contains(&marked) && !crm.is_some_and(|crm| crm.iter().any(|c| bare(c) == *theirs)) {
+            let in_list = || find(list.iter().map(String::as_str).filter(|c| c.starts_with(CRM)), &marked).is_some();
+            if !in_list() && !crm.is_some_and(|crm| find(crm.iter().map(|c| bare(c)), theirs).is_some()) {
                 let reason = match crm {
                     None => "no CRM file is given; give one with --crm".to_owned(),
                     Some(crm) => format!("the CRM file has no such column; its columns are {}", crm.join(", ")),
@@ -93,16 +130,11 @@ impl<'a> Mapping<'a> {
         Ok(())
     }
 
-    /// A row of the call list under our names.
-    pub fn of_list(&self, row: &Cells) -> Cells {
-        let mut cells = row.clone();
-        self.list.iter().for_each(|(_, theirs)| drop(cells.remove(*theirs)));
-        for (ours, theirs) in &self.list {
-            if let Some(value) = row.get(*theirs) {
-                cells.insert(place(ours), value.clone());
-            }
-        }
-        cells
+    /// The name, without `crm.`, under which a column of the CRM file is known here.
+    pub fn crm_name<'b>(&'b self, column: &'b str) -> &'b str {
+        let column = bare(column);
+        let key = key_of(column);
+        self.crm.iter().find(|(_, theirs)| key_of(theirs) == key).map_or(column, |(_, theirs)| theirs)
     }
 
     /// Adds a CRM row, its columns `crm.` taken off, to a row of the call list; where both have a value, the list's counts.
@@ -129,8 +161,93 @@ impl<'a> Mapping<'a> {
     }
 }
 
+/// What the columns of one call list are called here.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// By the list's name: what the pipeline takes from it.
+    mapped: BTreeMap<String, Vec<String>>,
+    /// By the list's name: ours, spelled otherwise.
+    renamed: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// Whether some column is called so here.
+    pub fn has(&self, columns: &[String], name: &str) -> bool {
+        columns.iter().any(|c| match (self.mapped.get(c), self.renamed.get(c)) {
+            (Some(names), _) => names.iter().any(|n| n == name),
+            (None, Some(renamed)) => renamed == name,
+            (None, None) => c == name,
+        })
+    }
+
+    /// Columns that look like ours and that nothing says are: each with the message about it.
+    pub fn strangers<'a>(&'a self, columns: &'a [String]) -> impl Iterator<Item = String> + 'a {
+        let known = |c: &str| self.mapped.contains_key(c) || self.renamed.contains_key(c) || COLUMNS.contains(&c);
+        columns.iter().filter(move |c| !known(c)).filter_map(|column| {
+            let found = lookalike(column).filter(|found| found.consent || !column.starts_with(CRM))?;
+            Some(stranger(column, found.nearest))
+        })
+    }
+
+    /// A row under our names; an error where two of its columns are one and differ.
+    pub fn apply(&self, row: &Cells) -> (Cells, Option<String>) {
+        let (mut cells, mut problem) = (Cells::new(), None);
+        for (column, value) in row.iter().filter(|(column, _)| !self.mapped.contains_key(*column)) {
+            let name = self.renamed.get(column).unwrap_or(column);
+            match cells.insert(name.clone(), value.clone()) {
+                Some(other) if other != *value => {
+                    problem = Some(format!("has two columns {name} that differ; rename one"));
+                }
+                _ => {}
+            }
+        }
+        for (column, names) in &self.mapped {
+            let Some(value) = row.get(column) else { continue };
+            for name in names {
+                // Whichever of two answers is right, a denial counts.
+                let denied = name.ends_with(CONSENT) && cells.get(name).is_some_and(|own| is_denied(own));
+                if !denied {
+                    cells.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        (cells, problem)
+    }
+}
+
+/// What is said of a column that looks like ours.
+pub(crate) fn stranger(column: &str, nearest: &str) -> String {
+    format!(
+        "column {column:?} is not known, and looks like {nearest}; rename it so, or say in [ingest.columns] what it is \
+         ({nearest} = {column:?}, or under a name of your own)"
+    )
+}
+
+fn is_denied(consent: &str) -> bool {
+    consent.trim().eq_ignore_ascii_case("denied")
+}
+
 fn wrong(ours: &str, theirs: &str, reason: &str) -> IngestError {
     IngestError::Config { key: format!("columns: {ours} = {theirs:?}"), reason: reason.to_owned() }
+}
+
+/// How cells are read.
+#[derive(Debug, Default)]
+pub(crate) struct Reading<'a> {
+    /// Of times that say none.
+    zone: Option<&'a str>,
+    /// Columns, `crm.` taken off, that speak of consent and of which nothing says what they are.
+    doubtful: BTreeSet<String>,
+}
+
+impl<'a> Reading<'a> {
+    /// Cells of these columns, `crm.` taken off or not.
+    pub fn of<'b>(config: &'a IngestConfig, columns: impl IntoIterator<Item = &'b str>) -> Self {
+        let doubtful = columns.into_iter().map(bare).filter(|column| {
+            !config.columns.contains_key(*column) && lookalike(column).is_some_and(|found| found.consent)
+        });
+        Self { zone: config.time_zone.as_deref(), doubtful: doubtful.map(str::to_owned).collect() }
+    }
 }
 
 /// What a row says of its call.
@@ -146,13 +263,16 @@ pub(crate) struct Meaning {
     pub crm: BTreeMap<String, Option<String>>,
     /// Why the row cannot be trusted. Its recording must not be read: what the row says of consent is not known.
     pub problem: Option<String>,
+    /// What seems to deny consent in a column that is none of ours. The recording must not be read until somebody says.
+    pub doubt: Option<String>,
     /// What was left out.
     pub notes: Vec<String>,
 }
 
 impl Meaning {
-    /// Reads cells; `zone` is that of times that say none.
-    pub fn of(cells: &Cells, zone: Option<&str>) -> Self {
+    /// Reads cells.
+    pub fn of(cells: &Cells, reading: &Reading) -> Self {
+        let zone = reading.zone;
         let text = |column: &str| cells.get(column).cloned();
         let mut meaning = Self { direction: text("direction"), language: text("language"), ..Self::default() };
         if cells.keys().any(|column| COLUMNS.contains(&column.as_str())) {
@@ -184,13 +304,29 @@ impl Meaning {
         for marked in [false, true] {
             for (column, value) in cells.iter().filter(|(c, _)| own(c) && c.starts_with(CRM) == marked) {
                 meaning.crm.insert(bare(column).to_owned(), Some(value.clone()));
+                if reading.doubtful.contains(bare(column)) && denies(bare(column), value) {
+                    meaning.doubt.get_or_insert_with(|| {
+                        format!(
+                            "column {column:?} is {value:?}, which reads as a denial of consent; say in [ingest.columns] what \
+                             the column is"
+                        )
+                    });
+                }
             }
         }
         meaning
     }
 
+    /// Whether the row's recording must not be opened, as far as the row alone says: somebody denied, or seems to, or the row
+    /// cannot be trusted.
+    pub fn bars(&self) -> bool {
+        self.problem.is_some() || self.doubt.is_some() || self.participants.iter().any(|p| p.consent == "denied")
+    }
+
     /// Takes over who denied consent in another row of the same call: whichever is right, a denial counts.
     pub fn deny_as(&mut self, other: &Self) {
+        self.problem = self.problem.take().or_else(|| other.problem.clone());
+        self.doubt = self.doubt.take().or_else(|| other.doubt.clone());
         for denied in other.participants.iter().filter(|p| p.consent == "denied") {
             if self.participants.is_empty() {
                 self.participants.clone_from(&other.participants);
@@ -272,20 +408,21 @@ mod tests {
 
     #[test]
     fn crm_columns_with_and_without_prefix() {
-        let meaning = Meaning::of(&cells(&[("stage", "old"), ("crm.stage", "new"), ("agent_id", "7")]), None);
+        let meaning =
+            Meaning::of(&cells(&[("stage", "old"), ("crm.stage", "new"), ("agent_id", "7")]), &Reading::default());
         assert_eq!(meaning.crm, BTreeMap::from([("stage".into(), Some("new".into()))]));
         assert_eq!(meaning.participants[0].person_id.as_deref(), Some("7"));
         assert_eq!(meaning.participants[1].consent, "unknown");
         // A CRM row alone says nothing of who takes part.
-        assert!(Meaning::of(&cells(&[("crm.stage", "new")]), None).participants.is_empty());
+        assert!(Meaning::of(&cells(&[("crm.stage", "new")]), &Reading::default()).participants.is_empty());
     }
 
     #[test]
     fn tracks() {
-        let meaning = Meaning::of(&cells(&[("track", "1")]), None);
+        let meaning = Meaning::of(&cells(&[("track", "1")]), &Reading::default());
         assert_eq!((meaning.track, meaning.problem, meaning.crm.len()), (Some(1), None, 0));
         for wrong in ["-1", "left"] {
-            let meaning = Meaning::of(&cells(&[("track", wrong)]), None);
+            let meaning = Meaning::of(&cells(&[("track", wrong)]), &Reading::default());
             assert_eq!(meaning.problem.unwrap(), format!("track is {wrong:?}; audio tracks are numbered 0, 1, ..."));
         }
     }
@@ -324,13 +461,15 @@ mod tests {
         .unwrap();
         let mapping = Mapping::new(&config).unwrap();
         let row = cells(&[("File", "a.wav"), ("agent_name", "Cora"), ("customer_name", "Ada"), ("DealNo", "7")]);
-        let listed = mapping.of_list(&row);
+        let columns: Vec<String> = row.keys().cloned().collect();
+        let (listed, problem) = mapping.plan(&columns).unwrap().apply(&row);
+        assert_eq!(problem, None);
         let wanted = [("recording", "a.wav"), ("agent_name", "Ada"), ("customer_name", "Cora"), ("crm.deal", "7")];
         assert_eq!(listed, cells(&wanted));
         let crm =
             cells(&[("AccountName", "Larkfield"), ("Consent", "denied"), ("deal", "8"), ("owner", "Max"), ("id", "1")]);
         let joined = mapping.join(&listed, &crm, "id");
-        let meaning = Meaning::of(&joined, None);
+        let meaning = Meaning::of(&joined, &Reading::default());
         let text = |value: &str| Some(value.to_owned());
         let wanted = [("account", "Larkfield"), ("deal", "7"), ("owner", "Max")];
         assert_eq!(meaning.crm, wanted.map(|(k, v)| (k.to_owned(), text(v))).into());
@@ -338,6 +477,67 @@ mod tests {
         // The list's own answer counts before the CRM file's.
         let mut answered = listed;
         answered.insert("customer_consent".into(), "granted".into());
-        assert_eq!(Meaning::of(&mapping.join(&answered, &crm, "id"), None).participants[1].consent, "granted");
+        assert_eq!(
+            Meaning::of(&mapping.join(&answered, &crm, "id"), &Reading::default()).participants[1].consent,
+            "granted"
+        );
+    }
+
+    #[test]
+    fn columns_in_any_spelling() {
+        let config: IngestConfig =
+            toml::from_str(r#"columns = { recording = "file name", customer_consent = "Opt In" }"#).unwrap();
+        let mapping = Mapping::new(&config).unwrap();
+        let columns =
+            ["File_Name", "Call ID", "CUSTOMER-CONSENT", "opt-in", "agent\u{a0}name", "Agent.Consent", "Stage"];
+        let columns = columns.map(str::to_owned);
+        let plan = mapping.plan(&columns).unwrap();
+        let row = |own: &str, mapped: &str| {
+            let values = ["a.wav", "7", own, mapped, "Ada", "granted", "won"];
+            plan.apply(&columns.iter().cloned().zip(values.map(str::to_owned)).collect()).0
+        };
+        let wanted = [
+            ("recording", "a.wav"),
+            ("call_id", "7"),
+            ("customer_consent", "granted"),
+            ("agent_name", "Ada"),
+            ("agent_consent", "granted"),
+            ("Stage", "won"),
+        ];
+        assert_eq!(row("unknown", "granted"), cells(&wanted));
+        // Whichever column is right, a denial counts.
+        assert_eq!(row("Denied ", "granted")["customer_consent"], "Denied ");
+        assert_eq!(row("granted", "denied")["customer_consent"], "denied");
+        assert!(plan.has(&columns, "recording") && !plan.has(&columns, "track"));
+        let twice = ["Call ID", "call-id"].map(str::to_owned);
+        let plan = Mapping::default().plan(&twice).unwrap();
+        let apply = |one: &str, two: &str| plan.apply(&cells(&[("Call ID", one), ("call-id", two)])).1;
+        assert_eq!(apply("1", "1"), None);
+        assert_eq!(apply("1", "2").unwrap(), "has two columns call_id that differ; rename one");
+    }
+
+    #[test]
+    fn what_seems_to_deny() {
+        let config = IngestConfig::default();
+        let doubt =
+            |column: &str, value: &str| Meaning::of(&cells(&[(column, value)]), &Reading::of(&config, [column])).doubt;
+        let said = doubt("consent_customer", "denied").unwrap();
+        assert!(
+            said.contains(r#"column "consent_customer" is "denied""#) && said.contains("[ingest.columns]"),
+            "{said}"
+        );
+        assert!(doubt("crm.RecordingConsent", "No").is_some());
+        assert_eq!(doubt("consent_customer", "granted"), None);
+        assert_eq!(doubt("marketing_consent", "no"), None);
+        let known: IngestConfig = toml::from_str(r#"columns = { old_consent = "consent_customer" }"#).unwrap();
+        let reading = Reading::of(&known, ["crm.old_consent"]);
+        assert_eq!(Meaning::of(&cells(&[("crm.old_consent", "denied")]), &reading).doubt, None);
+        let columns = ["recording", "consent_customer", "recordings", "crm.recordings", "stage"].map(str::to_owned);
+        let strangers: Vec<String> = Plan::default().strangers(&columns).collect();
+        assert_eq!(strangers.len(), 2);
+        assert!(
+            strangers[0].contains("\"consent_customer\" is not known, and looks like customer_consent"),
+            "{strangers:?}"
+        );
     }
 }

@@ -24,16 +24,13 @@ pub struct IngestConfig {
     pub crm_key: Option<String>,
     /// Column of the call list that holds `crm_key`; none: the column of the same name.
     pub crm_key_in_calls: Option<String>,
-    /// Endings, without the dot and in any case, that make a file of a folder a recording. A file that is named itself
-    /// is a recording whatever its ending.
+    /// Further endings, without the dot and in any case, that make a file of a folder a recording whatever it holds. The usual
+    /// ones are known; of other files what they hold decides. A file that is named itself is a recording.
     pub extensions: Vec<String>,
 }
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        // More than can be decoded: a recording in a format that is not read must be reported, not passed over.
-        let extensions = "wav wave mp3 flac ogg oga opus m4a m4b mp4 mov 3gp aac aif aiff aifc caf mka mkv webm wma amr gsm \
-                          au snd sph vox";
         Self {
             language: None,
             agent_channel: 0,
@@ -42,7 +39,7 @@ impl Default for IngestConfig {
             time_zone: None,
             crm_key: None,
             crm_key_in_calls: None,
-            extensions: extensions.split_whitespace().map(str::to_owned).collect(),
+            extensions: Vec::new(),
         }
     }
 }

@@ -13,6 +13,14 @@ pub enum IngestError {
         /// As typed.
         pattern: String,
     },
+    /// There is nothing to be heard in any source.
+    #[error("found no recording in {}; give a folder, a prefix or a glob that holds recordings{}", sources.join(", "), hint(*passed_over))]
+    NoRecording {
+        /// As typed.
+        sources: Vec<String>,
+        /// Files that are there and are no recordings.
+        passed_over: usize,
+    },
     /// A key of the pipeline's section `[ingest]` that does not fit the files at hand.
     #[error("[ingest] {key}: {reason}")]
     Config {
@@ -56,6 +64,14 @@ pub enum IngestError {
         /// What is wrong and what would be right.
         reason: String,
     },
+}
+
+fn hint(passed_over: usize) -> String {
+    match passed_over {
+        0 => String::new(),
+        1 => " (passed over: 1 file that is no recording)".into(),
+        n => format!(" (passed over: {n} files that are no recordings)"),
+    }
 }
 
 /// Something in a list or folder that was passed over; the rest was used.

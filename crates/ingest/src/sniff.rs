@@ -123,6 +123,15 @@ pub(crate) fn kind_of(start: &[u8], ending: Option<&str>) -> Kind {
     if among(FOREIGN) { Kind::Foreign } else { Kind::Recording }
 }
 
+/// What a file is whatever it holds, from its ending alone; none where its bytes would tell.
+pub(crate) fn of_ending(ending: Option<&str>) -> Option<Kind> {
+    let ending = ending.unwrap_or_default().to_ascii_lowercase();
+    if RECORDINGS.contains(&ending.as_str()) {
+        return Some(Kind::Recording);
+    }
+    FOREIGN.contains(&ending.as_str()).then_some(Kind::Foreign)
+}
+
 /// Whether these bytes are something to be read: UTF-8, Latin-1 or UTF-16, without the control characters that no text has.
 fn is_text(start: &[u8]) -> bool {
     if start.is_empty() {

@@ -1,6 +1,6 @@
 //! Where recordings lie: files, folders, globs, and prefixes of buckets.
 
-use crate::{IngestConfig, IngestError, Problem};
+use crate::{IngestConfig, IngestError, Problem, names::Name};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
@@ -55,30 +55,65 @@ pub(crate) struct Found {
     pub version: Option<Version>,
     /// Why it cannot be read.
     pub problem: Option<String>,
+    /// All its paths, where links give it several.
+    pub paths: Vec<String>,
+    /// Whether it is a recording whatever it holds: it was named itself.
+    pub sure: bool,
+    /// Device and inode, where several names may be one file.
+    pub inode: Option<(u64, u64)>,
+    /// Places of the sources that hold it.
+    pub origins: Vec<usize>,
 }
 
 impl Found {
+    fn new(uri: String, relative: &str) -> Self {
+        Self {
+            paths: vec![uri.clone()],
+            uri,
+            relative: relative.to_owned(),
+            version: None,
+            problem: None,
+            sure: false,
+            inode: None,
+            origins: Vec::new(),
+        }
+    }
+
     /// A file; that it may not be there is a problem of its own.
     fn file(path: &Path, relative: &Path) -> Self {
-        let (version, mut problem) = match fs::metadata(path) {
-            Ok(metadata) => (Some(Version::of_file(&metadata)), None),
-            Err(e) => (None, Some(format!("{}: {e}", path.display()))),
-        };
-        if path.to_str().is_none() {
-            problem = Some(format!("{}: its name is not UTF-8; rename it", path.display()));
-        }
         let relative = relative.to_string_lossy().replace('\\', "/");
-        Self { uri: path.to_string_lossy().into_owned(), relative, version, problem }
+        let mut found = Self::new(path.to_string_lossy().into_owned(), &relative);
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                found.problem = Some(format!("{}: is a folder, not a recording; name a file in it", path.display()));
+            }
+            Ok(metadata) => {
+                (found.version, found.inode) = (Some(Version::of_file(&metadata)), inode(&metadata));
+            }
+            Err(e) => found.problem = Some(format!("{}: {e}", path.display())),
+        }
+        let identity = identity(&found.uri);
+        if identity != found.uri {
+            found.paths.push(identity);
+        }
+        if path.to_str().is_none() {
+            found.problem = Some(format!("{}: its name is not UTF-8; rename it", path.display()));
+        }
+        found
     }
 
     fn object(object: &Object, relative: &str) -> Self {
-        let version = Some(Version::of_object(object));
-        Self { uri: object.url.clone(), relative: relative.to_owned(), version, problem: None }
+        Self { version: Some(Version::of_object(object)), ..Self::new(object.url.clone(), relative) }
     }
 
     /// What nothing was found behind.
-    fn nowhere(uri: String, relative: &str, problem: String) -> Self {
-        Self { uri, relative: relative.to_owned(), version: None, problem: Some(problem) }
+    pub fn nowhere(uri: String, relative: &str, problem: String) -> Self {
+        Self { problem: Some(problem), ..Self::new(uri, relative) }
+    }
+
+    /// The ending of its name, without the dot.
+    pub fn ending(&self) -> Option<&str> {
+        Path::new(&self.relative).extension().and_then(|ending| ending.to_str())
     }
 
     /// What the recording can be called, best first; the last is unique.
@@ -90,24 +125,50 @@ impl Found {
     }
 }
 
-/// The recordings of all sources.
+/// A source as it was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub text: String,
+    /// Whether all that lies in it is meant: a folder, a prefix. A row whose recording is missing is missing there.
+    pub wide: bool,
+}
+
+/// Where a name of the call list leads as it is written.
+#[derive(Clone, Debug)]
+pub(crate) enum Look {
+    /// To this file of the sources.
+    Source(String),
+    /// To a file that is not among the sources.
+    Elsewhere(Found),
+    /// To a folder: its canonical path.
+    Folder(String, Found),
+    /// Nowhere.
+    Nowhere(Found),
+}
+
+/// The files of all sources, hidden ones left out.
 pub(crate) struct Sources<'a> {
     config: &'a IngestConfig,
     /// By canonical path or URL, so that a recording has one row however many sources name it.
-    found: BTreeMap<String, Found>,
+    pub found: BTreeMap<String, Found>,
+    pub origins: Vec<Origin>,
     /// Where names of a call list are looked for: folders, and buckets' prefixes.
     folders: Vec<String>,
+    /// Folders of files that were named themselves: names of a call list may be relative to those too.
+    parents: BTreeSet<String>,
     /// The list and the CRM file, which are no recordings even where a glob matches them.
     lists: Vec<String>,
     pub problems: Vec<Problem>,
 }
 
 impl<'a> Sources<'a> {
-    /// Finds the recordings of the sources.
+    /// Finds the files of the sources; what they hold is not looked at.
     pub fn find(sources: &[String], lists: &[&Path], config: &'a IngestConfig) -> Result<Self, IngestError> {
         let lists = lists.iter().map(|path| identity(&path.to_string_lossy())).collect();
-        let mut all = Self { config, found: BTreeMap::new(), folders: Vec::new(), lists, problems: Vec::new() };
+        let (found, origins, parents) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+        let mut all = Self { config, found, origins, folders: Vec::new(), parents, lists, problems: Vec::new() };
         for source in sources {
+            all.origins.push(Origin { text: source.clone(), wide: false });
             let local = source.strip_prefix("file://").unwrap_or(source);
             let path = Path::new(local);
             if is_url(source) {
@@ -115,7 +176,8 @@ impl<'a> Sources<'a> {
             } else if path.is_dir() {
                 all.walk(path)?;
             } else if fs::symlink_metadata(path).is_ok() {
-                all.file(path, Path::new(path.file_name().unwrap_or(path.as_os_str())))?;
+                all.parent(path)?;
+                all.file(path, Path::new(path.file_name().unwrap_or(path.as_os_str())), true)?;
             } else {
                 all.glob(local)?;
             }
@@ -123,14 +185,15 @@ impl<'a> Sources<'a> {
         Ok(all)
     }
 
-    /// Takes a recording out.
-    pub fn take(&mut self, identity: &str) -> Option<Found> {
-        self.found.remove(identity)
+    /// Whether a row of the list whose recording is nowhere is missing here.
+    pub fn are_wide(&self) -> bool {
+        self.origins.is_empty() || self.origins.iter().any(|origin| origin.wide)
     }
 
-    /// Takes all that are left.
-    pub fn rest(&mut self) -> Vec<Found> {
-        std::mem::take(&mut self.found).into_values().collect()
+    fn wide(&mut self) {
+        if let Some(origin) = self.origins.last_mut() {
+            origin.wide = true;
+        }
     }
 
     /// All objects below a prefix, the object of that name, or those that a glob matches.
@@ -139,16 +202,17 @@ impl<'a> Sources<'a> {
         let listed = objects::list(prefix)?;
         if let Some(object) = listed.iter().find(|object| object.url == prefix) {
             let name = prefix.rsplit('/').next().unwrap_or(prefix);
-            self.add(object.url.clone(), Found::object(object, name));
+            self.add(object.url.clone(), Found::object(object, name), true);
             return Ok(());
         }
         if !listed.is_empty() {
             self.folders.push(prefix.to_owned());
+            self.wide();
             for object in &listed {
                 let relative = object.url.strip_prefix(prefix).unwrap_or(&object.url).trim_start_matches('/');
                 let hidden = relative.split('/').any(|part| part.starts_with('.'));
-                if !hidden && self.is_audio(Path::new(&object.url)) {
-                    self.add(object.url.clone(), Found::object(object, relative));
+                if !hidden {
+                    self.add(object.url.clone(), Found::object(object, relative), false);
                 }
             }
             return Ok(());
@@ -162,16 +226,17 @@ impl<'a> Sources<'a> {
         let spelled = spells_ending(url);
         let mut any = false;
         for object in objects::list(&url[..base])? {
-            if pattern.matches_with(&object.url, options) && (spelled || self.is_audio(Path::new(&object.url))) {
+            if pattern.matches_with(&object.url, options) {
                 any = true;
                 let name = object.url.rsplit('/').next().unwrap_or(&object.url).to_owned();
-                self.add(object.url.clone(), Found::object(&object, &name));
+                self.parents.extend(object.url.rsplit_once('/').map(|(parent, _)| parent.to_owned()));
+                self.add(object.url.clone(), Found::object(&object, &name), spelled);
             }
         }
         if any { Ok(()) } else { Err(none()) }
     }
 
-    /// A pattern that spells out the ending (`*.raw`) takes every file; another takes those with a known ending.
+    /// A pattern that spells out the ending (`*.raw`) takes every file; another takes recordings.
     fn glob(&mut self, pattern: &str) -> Result<(), IngestError> {
         let paths = glob::glob(pattern).map_err(|source| IngestError::Glob { pattern: pattern.to_owned(), source })?;
         let spelled = spells_ending(pattern);
@@ -182,20 +247,21 @@ impl<'a> Sources<'a> {
                     any = true;
                     self.walk(&path)?;
                 }
-                Ok(path) if spelled || self.is_audio(&path) => {
+                Ok(path) => {
                     any = true;
-                    self.file(&path, Path::new(path.file_name().unwrap_or_default()))?;
+                    self.parent(&path)?;
+                    self.file(&path, Path::new(path.file_name().unwrap_or_default()), spelled)?;
                 }
-                Ok(_) => {}
                 Err(e) => self.pass_over(e.path().to_owned(), e.error()),
             }
         }
         if any { Ok(()) } else { Err(IngestError::NoSuchSource { pattern: pattern.to_owned() }) }
     }
 
-    /// All recordings below a folder. Hidden files and folders are passed over; links are followed, loops are not.
+    /// All files below a folder. Hidden files and folders are passed over; links are followed, loops are not.
     fn walk(&mut self, root: &Path) -> Result<(), IngestError> {
         self.folders.push(root.to_string_lossy().into_owned());
+        self.wide();
         let (mut folders, mut seen) = (vec![root.to_owned()], BTreeSet::new());
         while let Some(folder) = folders.pop() {
             if folder.canonicalize().is_ok_and(|canonical| !seen.insert(canonical)) {
@@ -220,9 +286,9 @@ impl<'a> Sources<'a> {
                 if hidden {
                 } else if path.is_dir() {
                     folders.push(path);
-                } else if self.is_audio(&path) {
+                } else {
                     let relative = path.strip_prefix(root).unwrap_or(&path).to_owned();
-                    self.file(&path, &relative)?;
+                    self.file(&path, &relative, false)?;
                 }
             }
         }
@@ -233,34 +299,57 @@ impl<'a> Sources<'a> {
         self.problems.push(Problem { file, line: None, message: format!("passed over: {error}") });
     }
 
-    fn is_audio(&self, path: &Path) -> bool {
-        let ending = path.extension().and_then(|e| e.to_str());
+    /// Whether the file's ending makes it a recording by the pipeline's word.
+    pub fn is_configured(&self, ending: Option<&str>) -> bool {
         ending.is_some_and(|ending| self.config.extensions.iter().any(|e| e.eq_ignore_ascii_case(ending)))
     }
 
-    fn file(&mut self, path: &Path, relative: &Path) -> Result<(), IngestError> {
-        let path = full(path)?;
-        self.add(identity(&path.to_string_lossy()), Found::file(&path, relative));
+    fn parent(&mut self, path: &Path) -> Result<(), IngestError> {
+        self.parents.extend(full(path)?.parent().map(|parent| parent.to_string_lossy().into_owned()));
         Ok(())
     }
 
-    fn add(&mut self, identity: String, found: Found) {
+    fn file(&mut self, path: &Path, relative: &Path, sure: bool) -> Result<(), IngestError> {
+        let path = full(path)?;
+        self.add(identity(&path.to_string_lossy()), Found::file(&path, relative), sure);
+        Ok(())
+    }
+
+    fn add(&mut self, identity: String, mut found: Found, sure: bool) {
         if self.lists.contains(&identity) {
             return;
         }
-        // Of two spellings of one file the same one wins whatever the order of the sources.
-        match self.found.get_mut(&identity) {
-            Some(old) if (&old.relative, &old.uri) <= (&found.relative, &found.uri) => {}
-            Some(old) => *old = found,
-            None => drop(self.found.insert(identity, found)),
+        found.sure = sure;
+        found.origins.push(self.origins.len().saturating_sub(1));
+        if !found.paths.contains(&identity) {
+            found.paths.push(identity.clone());
         }
+        let Some(old) = self.found.get_mut(&identity) else {
+            self.found.insert(identity, found);
+            return;
+        };
+        // Of two spellings of one file the same one wins whatever the order of the sources.
+        if (&old.relative, &old.uri) > (&found.relative, &found.uri) {
+            std::mem::swap(old, &mut found);
+        }
+        old.sure |= found.sure;
+        old.paths.extend(found.paths);
+        old.paths.sort();
+        old.paths.dedup();
+        old.origins.extend(found.origins);
+        old.origins.dedup();
     }
 
-    /// What the names of a call list mean, each with its identity: looked for in the list's folder first, then in the
-    /// sources' folders and prefixes.
-    pub fn look(&self, names: &[&str], list: &Path) -> Result<Vec<(String, Found)>, IngestError> {
+    /// Where names of the call list lead as they are written: looked for in the list's folder first, then in the sources'
+    /// folders and prefixes.
+    pub fn look(
+        &self,
+        names: &[&str],
+        list: &Path,
+        is_source: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<Look>, IngestError> {
         let places: Vec<Vec<String>> = names.iter().map(|name| self.places(name, list)).collect();
-        let known = |place: &String| self.found.contains_key(place);
+        let known = |place: &String| is_source(place);
         let mut urls: Vec<String> = places
             .iter()
             .filter(|places| !places.iter().any(known))
@@ -275,26 +364,68 @@ impl<'a> Sources<'a> {
             let last = name.trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or(name);
             let relative = if is_url(name) || Path::new(name).is_absolute() { last } else { name };
             let mut problem = None;
+            if let Some(place) = places.iter().find(|place| known(place)) {
+                return Look::Source(place.clone());
+            }
+            let mut elsewhere = None;
             for place in places {
-                if known(place) {
-                    return (place.clone(), self.found[place].clone());
-                }
                 match objects.get(place) {
-                    Some(Ok(Some(object))) => return (place.clone(), Found::object(object, relative)),
+                    Some(Ok(Some(object))) => {
+                        elsewhere.get_or_insert_with(|| Look::Elsewhere(Found::object(object, relative)));
+                    }
                     Some(Err(e)) => drop(problem.get_or_insert_with(|| e.to_string())),
                     None if !is_url(place) && fs::symlink_metadata(place).is_ok() => {
-                        return (identity(place), Found::file(Path::new(place), Path::new(relative)));
+                        let identity = identity(place);
+                        let found = Found::file(Path::new(place), Path::new(relative));
+                        if known(&identity) {
+                            return Look::Source(identity);
+                        }
+                        elsewhere.get_or_insert(if Path::new(place).is_dir() {
+                            Look::Folder(identity, found)
+                        } else {
+                            Look::Elsewhere(found)
+                        });
                     }
                     _ => {}
                 }
+            }
+            if let Some(elsewhere) = elsewhere {
+                return elsewhere;
             }
             let problem = problem.unwrap_or_else(|| {
                 let there = if is_url(name) { "object; correct the URL" } else { "file; correct the path" };
                 format!("recording {name}: no such {there}, or copy it there")
             });
-            (places[0].clone(), Found::nowhere(places[0].clone(), relative, problem))
+            Look::Nowhere(Found::nowhere(places[0].clone(), relative, problem))
         };
         Ok(names.iter().zip(&places).map(|(name, places)| look(name, places)).collect())
+    }
+
+    /// Whether a file lies in a folder of the sources: hidden there, or not to be told from others.
+    pub fn hold(&self, found: &Found) -> bool {
+        let place = identity(&found.uri);
+        self.folders.iter().any(|folder| {
+            let folder = if is_url(folder) { folder.clone() } else { identity(folder) };
+            place.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/') || folder.ends_with('/'))
+        })
+    }
+
+    /// The folders that names of the list may be relative to, in one form.
+    pub fn roots(&self, list: &Path) -> Vec<Name> {
+        let absolute = |folder: &String| {
+            if is_url(folder) {
+                return Name::of(folder);
+            }
+            Name::of(&full(Path::new(folder)).unwrap_or_else(|_| folder.into()).to_string_lossy())
+        };
+        let list = list_folder(list);
+        let mut roots: Vec<Name> = Vec::new();
+        for root in std::iter::once(&list).chain(&self.folders).chain(&self.parents).map(absolute) {
+            if !roots.contains(&root) {
+                roots.push(root);
+            }
+        }
+        roots
     }
 
     /// Where a name of the call list may lie, best first; never empty.
@@ -303,12 +434,6 @@ impl<'a> Sources<'a> {
             return vec![name.to_owned()];
         }
         let name = name.strip_prefix("file://").unwrap_or(name);
-        let list = list.to_string_lossy();
-        let folder = if is_url(&list) {
-            list.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned()
-        } else {
-            Path::new(&*list).parent().unwrap_or(Path::new("")).to_string_lossy().into_owned()
-        };
         let join = |folder: &String| {
             if is_url(folder) && !Path::new(name).is_absolute() {
                 return format!("{folder}/{}", name.trim_start_matches("./"));
@@ -316,8 +441,35 @@ impl<'a> Sources<'a> {
             let path = Path::new(folder).join(name);
             full(&path).unwrap_or(path).to_string_lossy().into_owned()
         };
-        std::iter::once(&folder).chain(&self.folders).map(join).collect()
+        let list = list_folder(list);
+        let mut places: Vec<String> =
+            std::iter::once(&list).chain(&self.folders).chain(&self.parents).map(join).collect();
+        if Path::new(name).is_absolute() {
+            places.truncate(1);
+        }
+        places
     }
+}
+
+/// The folder, or prefix, in which the list lies.
+fn list_folder(list: &Path) -> String {
+    let text = list.to_string_lossy();
+    if is_url(&text) {
+        return text.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+    }
+    list.parent().unwrap_or(Path::new("")).to_string_lossy().into_owned()
+}
+
+/// What is the same for the names of one file that has several.
+#[cfg(unix)]
+fn inode(metadata: &fs::Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.nlink() > 1).then(|| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn inode(_: &fs::Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 /// The same for all spellings of one place.

@@ -1,7 +1,7 @@
 //! The stage: from recordings to sound and a row a call.
 
 use crate::{
-    Decoder, IngestConfig, IngestError, Sound,
+    BARRED, Decoder, IngestConfig, IngestError, Sound,
     consent::{Verdict, verdict},
     decoder::BLOCK_SAMPLES,
     sound::stored_twice,
@@ -47,8 +47,13 @@ impl Ingest {
     fn ingest(&self, recording: Recording, out: &mut dyn Sink) -> Result<(), StageError> {
         let (problem, duplicate_of) = (recording.problem.clone(), recording.duplicate_of.clone());
         let mut call = unread(recording);
+        if call.r#match.as_deref() == Some(BARRED) {
+            (call.status, call.status_reason) = ("refused".into(), problem);
+            return out.rows(&[call]);
+        }
         let (withheld, mut reason) = match verdict(self.config.consent, &call.participants) {
             Verdict::Refused(reason) => {
+                let reason = [Some(reason), problem].into_iter().flatten().collect::<Vec<_>>().join("; ");
                 (call.status, call.status_reason) = ("refused".into(), Some(reason));
                 return out.rows(&[call]);
             }

@@ -1,9 +1,9 @@
-//! Small tables of text (call lists, CRM exports) from CSV, JSON Lines or Parquet, told apart by their content.
+//! Small tables of text (call lists, CRM exports) from CSV, JSON Lines, Parquet or a workbook, told apart by their content.
 //!
 //! CSV and JSON Lines are read by line, and not through Arrow's readers, which give a whole file up at its first bad
 //! row: here a bad row costs itself alone.
 
-use crate::{IngestError, Problem};
+use crate::{IngestError, Problem, delimited, text, text::latin, workbook};
 use arrow::{
     array::{Array, AsArray},
     compute::cast,
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 use store::objects::is_url;
@@ -35,21 +36,71 @@ pub(crate) struct TextRow {
     pub cells: BTreeMap<String, String>,
     /// Why the cells cannot be trusted.
     pub problem: Option<String>,
+    /// Of a row that cannot be trusted: what in it may name a recording, beside the cells.
+    pub names: Vec<String>,
 }
 
 /// Reads the file, which may be an object's URL. Fails where it cannot be opened or names no columns; bad rows are marked.
-pub(crate) fn read_table(path: &Path) -> Result<TextTable, IngestError> {
+/// `wanted` says of a workbook's sheet whether its columns are those that are looked for; where none are, the first counts.
+pub(crate) fn read_table(path: &Path, wanted: &dyn Fn(&[String]) -> bool) -> Result<TextTable, IngestError> {
     let content = read(path)?;
     if content.starts_with(b"PAR1") {
         return read_parquet(path, content);
     }
-    let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
+    if workbook::is_workbook(&content) {
+        return read_workbook(path, content, wanted);
+    }
+    let text = text::decode(&content).map_err(|reason| wrong(path, reason))?;
     match text.iter().copied().find(|b| !b.is_ascii_whitespace()) {
         None => Err(wrong(path, "is empty; its first line must name the columns")),
         Some(b'[') => Err(wrong(path, "is a JSON array; write one object a line (JSON Lines) instead")),
-        Some(b'{') => Ok(read_json_lines(path, text)),
-        Some(_) => read_csv(path, text),
+        Some(b'{') => Ok(read_json_lines(path, &text)),
+        Some(_) => {
+            let (columns, rows) = delimited::read(&text).map_err(|reason| wrong(path, reason))?;
+            Ok(TextTable { file: path.to_owned(), columns, rows, problems: Vec::new() })
+        }
     }
+}
+
+/// The first sheet whose columns are wanted, its first row the header.
+fn read_workbook(path: &Path, content: Bytes, wanted: &dyn Fn(&[String]) -> bool) -> Result<TextTable, IngestError> {
+    // Foreign code over foreign bytes: a panic in it is a file that cannot be read, not our end.
+    let sheets = catch_unwind(AssertUnwindSafe(|| workbook::sheets(content)))
+        .unwrap_or_else(|_| Err("is a workbook that cannot be read; save it as CSV".into()))
+        .map_err(|reason| wrong(path, reason))?;
+    let columns_of = |sheet: &workbook::Sheet| -> Vec<String> {
+        let mut columns: Vec<String> =
+            sheet.rows[0].1.iter().map(|cell| cell.as_deref().unwrap_or_default().trim().to_owned()).collect();
+        while columns.last().is_some_and(String::is_empty) {
+            columns.pop();
+        }
+        columns
+    };
+    let chosen = sheets.iter().find(|sheet| wanted(&columns_of(sheet))).or(sheets.first());
+    let sheet = chosen
+        .ok_or_else(|| wrong(path, "is a workbook without a filled cell; its first row must name the columns"))?;
+    let columns = columns_of(sheet);
+    if let Some((_, twice)) = columns.iter().enumerate().find(|(i, c)| !c.is_empty() && columns[..*i].contains(c)) {
+        return Err(wrong(path, format!("names the column {twice:?} twice in its sheet {:?}; rename one", sheet.name)));
+    }
+    let mut rows = Vec::new();
+    for (line, values) in &sheet.rows[1..] {
+        let (mut cells, mut problem, mut names) = (BTreeMap::new(), None, Vec::new());
+        for (place, value) in values.iter().enumerate() {
+            let column = columns.get(place).map_or("", String::as_str);
+            match value {
+                Ok(value) if !column.is_empty() => insert(&mut cells, column, value),
+                Ok(value) if place >= columns.len() && !value.trim().is_empty() => {
+                    problem = Some(format!("has a value in its column {}, which the header does not name", place + 1));
+                    names.push(value.trim().to_owned());
+                }
+                Ok(_) => {}
+                Err(reason) => problem = Some(format!("{column} {reason}")),
+            }
+        }
+        rows.push(TextRow { line: *line, cells, problem, names });
+    }
+    Ok(TextTable { file: path.to_owned(), columns, rows, problems: Vec::new() })
 }
 
 fn read(path: &Path) -> Result<Bytes, IngestError> {
@@ -59,7 +110,7 @@ fn read(path: &Path) -> Result<Bytes, IngestError> {
     let io = |source| IngestError::Io { path: path.to_owned(), source };
     // Asked first: opening a pipe that nobody writes would wait for ever.
     if !std::fs::metadata(path).map_err(io)?.is_file() {
-        return Err(wrong(path, "is not a file; give a CSV, JSON Lines or Parquet file"));
+        return Err(wrong(path, "is not a file; give a CSV, JSON Lines or Parquet file, or a workbook"));
     }
     Ok(std::fs::read(path).map_err(io)?.into())
 }
@@ -68,64 +119,11 @@ fn wrong(path: &Path, reason: impl Into<String>) -> IngestError {
     IngestError::List { path: path.to_owned(), reason: reason.into() }
 }
 
-fn insert(cells: &mut BTreeMap<String, String>, column: &str, value: &str) {
+pub(crate) fn insert(cells: &mut BTreeMap<String, String>, column: &str, value: &str) {
     let value = value.trim();
     if !value.is_empty() {
         cells.insert(column.to_owned(), value.to_owned());
     }
-}
-
-fn read_csv(path: &Path, content: &[u8]) -> Result<TextTable, IngestError> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter(content)).from_reader(content);
-    let headers = reader.headers().map_err(|e| wrong(path, format!("its first line cannot be read: {e}")))?;
-    let columns: Vec<String> = headers.iter().map(|c| c.trim().to_owned()).collect();
-    if let Some((_, twice)) = columns.iter().enumerate().find(|(i, c)| columns[..*i].contains(c)) {
-        return Err(wrong(path, format!("names the column {twice:?} twice; rename one")));
-    }
-    let newlines = |from: usize, to: usize| content[from..to].iter().filter(|&&b| b == b'\n').count();
-    let mut rows = Vec::new();
-    let mut record = csv::ByteRecord::new();
-    // The reader says where it began to look for a record; the record's own first line is counted here.
-    let (mut line, mut counted) = (1, 0);
-    while reader.read_byte_record(&mut record).map_err(|e| wrong(path, format!("cannot be read on: {e}")))? {
-        let began = record.position().map_or(counted, |p| p.byte() as usize);
-        let blank = content[began..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        line += newlines(counted, began + blank) as u64;
-        counted = began + blank;
-        let text = content[counted..reader.position().byte() as usize].trim_ascii_end();
-        let further_lines = newlines(counted, counted + text.len());
-        let odd = text.iter().filter(|&&b| b == b'"').count() % 2 == 1;
-        // The lines that it swallows are rows whose recordings would pass for unlisted ones, whatever their consent: such a
-        // list cannot be used.
-        if further_lines > 0 && (odd || record.len() != columns.len()) {
-            let end = line + further_lines as u64;
-            return Err(wrong(
-                path,
-                format!("lines {line} to {end} are one row; close the quotation mark that opens there"),
-            ));
-        }
-        let mut problem = None;
-        if record.len() != columns.len() {
-            problem = Some(format!("has {} fields, and the header names {}", record.len(), columns.len()));
-        }
-        let mut cells = BTreeMap::new();
-        for (column, value) in columns.iter().zip(&record) {
-            match str::from_utf8(value) {
-                Ok(value) => insert(&mut cells, column, value),
-                Err(_) => problem = Some(format!("{column} is not UTF-8; save the file as UTF-8")),
-            }
-        }
-        rows.push(TextRow { line, cells, problem });
-    }
-    Ok(TextTable { file: path.to_owned(), columns, rows, problems: Vec::new() })
-}
-
-/// Comma, semicolon or tab: what the header line has most of.
-fn delimiter(start: &[u8]) -> u8 {
-    let line = start.split(|&b| b == b'\n').next().unwrap_or_default();
-    let count = |d: u8| line.iter().filter(|&&b| b == d).count();
-    // Of equals the last wins, so the comma stands last.
-    [b'\t', b';', b','].into_iter().max_by_key(|&d| count(d)).unwrap_or(b',')
 }
 
 fn read_json_lines(path: &Path, content: &[u8]) -> TextTable {
@@ -134,19 +132,47 @@ fn read_json_lines(path: &Path, content: &[u8]) -> TextTable {
         if text.trim_ascii().is_empty() {
             continue;
         }
-        match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(text) {
-            Ok(object) => {
-                let mut cells = BTreeMap::new();
-                flatten(&mut table.columns, &mut cells, "", object);
-                table.rows.push(TextRow { line, cells, problem: None });
+        let mut cells = BTreeMap::new();
+        let row = match serde_json::from_slice::<Pairs>(text) {
+            Ok(Pairs(pairs)) => {
+                let twice = pairs.iter().enumerate().find(|(i, (key, _))| pairs[..*i].iter().any(|(k, _)| k == key));
+                let problem = twice.map(|(_, (key, _))| format!("has the key {key:?} twice; keep one"));
+                flatten(&mut table.columns, &mut cells, "", pairs);
+                TextRow { line, cells, problem, names: Vec::new() }
             }
             Err(e) => {
-                let message = format!("is not a JSON object ({:?} error in column {})", e.classify(), e.column());
-                table.problems.push(Problem { file: path.to_owned(), line: Some(line), message });
+                let problem = format!("is not a JSON object ({:?} error in column {})", e.classify(), e.column());
+                // What stands within quotation marks may be the recording's name, and its customer may have denied.
+                let names = latin(text).split('"').map(|name| name.replace("\\/", "/").trim().to_owned()).collect();
+                TextRow { line, cells, problem: Some(problem), names }
             }
-        }
+        };
+        table.rows.push(row);
     }
     table
+}
+
+/// A JSON object's members as they come: of a key that is there twice, a map would keep one value and tell nobody.
+struct Pairs(Vec<(String, serde_json::Value)>);
+
+impl<'de> serde::Deserialize<'de> for Pairs {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> serde::de::Visitor<'de> for Members {
+            type Value = Pairs;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
 }
 
 /// Nested objects become columns with dotted names, so that `{"crm": {"stage": ..}}` is `crm.stage`.
@@ -154,7 +180,7 @@ fn flatten(
     columns: &mut Vec<String>,
     cells: &mut BTreeMap<String, String>,
     prefix: &str,
-    object: serde_json::Map<String, serde_json::Value>,
+    object: impl IntoIterator<Item = (String, serde_json::Value)>,
 ) {
     for (key, value) in object {
         let column = format!("{prefix}{}", key.trim());
@@ -185,7 +211,7 @@ fn read_parquet(path: &Path, file: Bytes) -> Result<TextTable, IngestError> {
         let first = table.rows.len();
         for _ in 0..batch.num_rows() {
             line += 1;
-            table.rows.push(TextRow { line, cells: BTreeMap::new(), problem: None });
+            table.rows.push(TextRow { line, cells: BTreeMap::new(), problem: None, names: Vec::new() });
         }
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             let name = field.name().trim();
@@ -224,7 +250,7 @@ mod tests {
     fn table(content: &[u8]) -> Result<TextTable, IngestError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
-        read_table(file.path())
+        read_table(file.path(), &|_| true)
     }
 
     #[test]
@@ -258,11 +284,11 @@ mod tests {
         let table =
             table(b"{\"recording\":\"a.wav\",\"crm\":{\"stage\":\"won\",\"n\":3}}\n\n{broken\n{\"recording\":null}\n")
                 .unwrap();
-        assert_eq!(table.columns, ["crm.n", "crm.stage", "recording"]);
+        assert_eq!(table.columns, ["recording", "crm.n", "crm.stage"]);
         assert_eq!(table.rows[0].cells["crm.n"], "3");
-        assert_eq!(table.problems[0].line, Some(3));
-        assert_eq!(table.rows[1].line, 4);
-        assert!(table.rows[1].cells.is_empty());
+        assert!(table.rows[1].problem.as_ref().unwrap().contains("not a JSON object"));
+        assert_eq!(table.rows[2].line, 4);
+        assert!(table.rows[2].cells.is_empty());
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use ingest::{Discovery, codecs, discover, ffmpeg_version};
 pub use ipc::run_as_filter;
 pub use progress::{Event, Progress, Quiet};
 pub use recognize::{Clip, Heard, recognize};
-pub use recordings::{mark_duplicates, recordings_of};
+pub use recordings::{mark_duplicates, recordings_of, withdraw};
 pub use runner::{RunOptions, RunSummary, Runner};
 pub use spec::Spec;
 pub use status::{StageStatus, Status, Trouble};

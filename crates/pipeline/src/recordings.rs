@@ -1,9 +1,9 @@
 //! Recordings from a store instead of a folder: what `rerun` works on; and those of a run held against a store.
 
 use crate::PipelineError;
-use ingest::{IngestConfig, Version};
-use schema::{Call, Recording, Table};
-use std::collections::BTreeSet;
+use ingest::{BARRED, Discovery, IngestConfig, Version};
+use schema::{Call, FailureKind, Recording, StageErrorRow, Table};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use store::Store;
 
 /// The recordings behind the calls of a store, all or those of the shards that hold `calls`. A recording that is no
@@ -22,9 +22,48 @@ pub fn recordings_of(store: &Store, calls: &[String]) -> Result<Vec<Recording>, 
             found.extend(store.rows::<Call>(&key)?);
         }
     }
+    // Stores that did not answer are asked again; what a list said against a recording stands until a list is read again.
+    let silent = FailureKind::Unavailable.as_str();
+    let errors = store.table::<StageErrorRow>()?;
+    let silent: HashSet<&str> = errors.iter().filter(|e| e.kind == silent).map(|e| e.call_id.as_str()).collect();
     let uris: Vec<&str> = found.iter().map(|call| call.source_uri.as_str()).collect();
     let versions = ingest::versions_of(&uris)?;
-    Ok(found.into_iter().zip(versions).map(|(call, version)| recording(call, version)).collect())
+    let again = |(call, version): (Call, Option<Version>)| {
+        let again = silent.contains(call.call_id.as_str());
+        recording(call, version, again)
+    };
+    Ok(found.into_iter().zip(versions).map(again).collect())
+}
+
+/// Adds the calls of the store that a denial reaches though their recordings are no part of this run, or are in it under
+/// another `call_id`: what the store has of them is to go.
+pub fn withdraw(store: &Store, found: &mut Discovery) -> Result<(), PipelineError> {
+    let calls = store.table::<Call>()?;
+    let stored: BTreeMap<&str, &Call> = calls.iter().map(|call| (call.call_id.as_str(), call)).collect();
+    for mut recording in std::mem::take(&mut found.withdrawn) {
+        if let Some(call) = stored.get(recording.call_id.as_str()) {
+            recording.source_uri.clone_from(&call.source_uri);
+            found.recordings.push(recording);
+        }
+    }
+    let present: HashSet<String> = found.recordings.iter().map(|r| r.call_id.clone()).collect();
+    let denies = |r: &&Recording| {
+        r.r#match.as_deref() == Some(BARRED) || r.participants.iter().any(|person| person.consent == "denied")
+    };
+    let denied: BTreeMap<&str, &Recording> =
+        found.recordings.iter().filter(denies).map(|r| (r.source_uri.as_str(), r)).collect();
+    let earlier = calls.iter().filter(|call| call.is_heard() && !present.contains(&call.call_id));
+    let earlier: Vec<Recording> = earlier
+        .filter_map(|call| {
+            let now = *denied.get(call.source_uri.as_str())?;
+            let reason = format!("this recording is now the call {}, which may not be heard", now.call_id);
+            let (call_id, problem) = (call.call_id.clone(), Some(reason));
+            Some(Recording { call_id, problem, r#match: Some(BARRED.into()), ..now.clone() })
+        })
+        .collect();
+    found.recordings.extend(earlier);
+    found.recordings.sort_by(|a, b| a.call_id.cmp(&b.call_id));
+    Ok(())
 }
 
 /// Marks recordings that are the same audio as another of this run or of the store, so that it is transcribed once.
@@ -37,7 +76,12 @@ pub fn mark_duplicates(
     Ok(())
 }
 
-fn recording(call: Call, version: Option<Version>) -> Recording {
+/// `again`: whether the store that holds it did not answer.
+fn recording(call: Call, version: Option<Version>, again: bool) -> Recording {
+    // The list's row is not read again: what it said against opening the recording still holds.
+    let listed = call.r#match.as_deref();
+    let unopened = call.status == "failed" && call.content_sha256.is_none() && call.byte_size.is_some() && !again;
+    let problem = call.status_reason.filter(|_| listed == Some(BARRED) || listed.is_some() && unopened);
     let (byte_size, source_version) = version.map(|v| (v.byte_size, v.version)).unzip();
     Recording {
         source_version,
@@ -48,7 +92,7 @@ fn recording(call: Call, version: Option<Version>) -> Recording {
         language: call.language,
         participants: call.participants,
         crm: call.crm,
-        problem: None,
+        problem,
         byte_size,
         content_sha256: None,
         duplicate_of: None,

@@ -24,13 +24,28 @@ const FEW: usize = 10;
 pub fn run(args: &Run, common: &Common) -> Result<Outcome> {
     let (spec, stages) = prepare(&args.how, common)?;
     let mut found = pipeline::discover(&args.sources, args.calls.as_deref(), args.crm.as_deref(), &spec.ingest)?;
-    let warnings = found.problems.iter().map(|problem| (paint(YELLOW, "warning:"), problem.to_string()));
-    print_few(warnings, common.verbose > 0, "more warnings; -v prints all");
+    let all = common.verbose > 0;
+    let warned = found.problems.iter().map(|problem| (paint(YELLOW, "warning:"), problem.to_string()));
+    print_few(warned, all, "more warnings; -v prints all");
     let store = Store::open(&args.store)?;
     store.check_writable()?;
+    pipeline::withdraw(&store, &mut found)?;
     pipeline::mark_duplicates(&store, &mut found.recordings, &spec.ingest)?;
     let options = RunOptions { shard_size: usize::from(args.shard_size), again: None };
-    Going { store: &store, how: &args.how, strict: args.strict, common }.go(stages, found.recordings, options)
+    let going = Going { store: &store, how: &args.how, strict: args.strict, common };
+    let outcome = going.go(stages, found.recordings, options)?;
+    for path in &found.passed_over {
+        log::info!("passed over: {path}");
+    }
+    match found.passed_over.len() {
+        0 => {}
+        _ if common.quiet => {}
+        1 => anstream::eprintln!("passed over: 1 file that is no recording"),
+        n => anstream::eprintln!("passed over: {n} files that are no recordings"),
+    }
+    let barred = found.barred.iter().map(|row| (paint(YELLOW, "barred:"), row.to_string()));
+    print_few(barred, all, "more recordings barred; -v prints all");
+    Ok(if args.strict && !found.barred.is_empty() { Outcome::Incomplete } else { outcome })
 }
 
 pub fn rerun(args: &Rerun, common: &Common) -> Result<Outcome> {

@@ -102,10 +102,10 @@ fn urls_as_sources() {
     let ids = |source: &str| -> Vec<String> {
         find(source).unwrap().recordings.into_iter().map(|recording| recording.call_id).collect()
     };
-    assert_eq!(ids("s3://nightcall/sources"), ["a", "b", "odd [1]"]);
+    assert_eq!(ids("s3://nightcall/sources"), ["a", "b", "e", "odd [1]"]);
     assert_eq!(ids("s3://nightcall/sources/e.raw"), ["e"]);
     assert_eq!(ids("s3://nightcall/sources/*.raw"), ["e"]);
-    assert_eq!(ids("s3://nightcall/sources/*"), ["a", "odd [1]"]);
+    assert_eq!(ids("s3://nightcall/sources/*"), ["a", "e", "odd [1]"]);
     assert_eq!(ids("s3://nightcall/sources/**/[ab].wav"), ["a", "b"]);
     assert_eq!(ids("s3://nightcall/sources/odd [1].wav"), ["odd [1]"]);
     for nothing in ["s3://nightcall/nowhere", "s3://nightcall/sources/*.ogg"] {

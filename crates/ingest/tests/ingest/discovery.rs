@@ -46,11 +46,13 @@ fn folders_files_and_globs() {
     for name in ["a.wav", "deep/er/b.MP3", "c.txt", "d.json", ".hidden.wav", "._a.wav", "e.raw", "rubbish.flac"] {
         write(root, name, b"rubbish");
     }
-    assert_eq!(ids(&find(&[root], None, None)), ["a", "b", "rubbish"]);
+    let found = find(&[root], None, None);
+    assert_eq!(ids(&found), ["a", "b", "e", "rubbish"]);
+    assert_eq!(found.passed_over, ["c.txt", "d.json"].map(|name| root.join(name).to_str().unwrap().to_owned()));
     // Named itself, anything is a recording; named twice, it is one.
     assert_eq!(ids(&find(&[&root.join("e.raw"), &root.join("a.wav"), root], None, None)), ["a", "b", "e", "rubbish"]);
     assert_eq!(ids(&find(&[&root.join("*.raw")], None, None)), ["e"]);
-    assert_eq!(ids(&find(&[&root.join("[a-z]*")], None, None)), ["a", "b", "rubbish"]);
+    assert_eq!(ids(&find(&[&root.join("[a-z]*")], None, None)), ["a", "b", "e", "rubbish"]);
     assert_eq!(ids(&find(&[&root.join("**/*.MP3")], None, None)), ["b"]);
     let missing = discover(&[root.join("*.ogg").to_str().unwrap().into()], None, None, &IngestConfig::default());
     assert!(matches!(missing, Err(IngestError::NoSuchSource { .. })));
@@ -287,8 +289,8 @@ fn columns_are_mapped_and_times_have_zones() {
     };
     assert!(error(None, text).ends_with("no CRM file is given; give one with --crm"));
     assert!(
-        error(Some(&crm), &text.replace("Optin", "OptIn"))
-            .contains(r#"customer_consent = "crm.OptIn": the CRM file has no such column"#)
+        error(Some(&crm), &text.replace("Optin", "Consented"))
+            .contains(r#"customer_consent = "crm.Consented": the CRM file has no such column"#)
     );
     assert!(
         error(Some(&crm), &text.replace("File", "Datei"))

@@ -3,9 +3,11 @@
 
 mod buckets;
 mod consent;
+mod denials;
 mod discovery;
 mod formats;
 mod hostile;
+mod lists;
 mod matrix;
 #[path = "../../../store/tests/store/servers.rs"]
 mod servers;

@@ -293,3 +293,76 @@ pub fn shared(name: &str) -> Option<PathBuf> {
     }
     there.then_some(path)
 }
+
+/// An .xlsx file with these rows as text in its only sheet.
+pub fn workbook(rows: &[Vec<String>]) -> Vec<u8> {
+    use std::fmt::Write as _;
+    let mut sheet =
+        String::from("<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>");
+    for (number, row) in (1..).zip(rows) {
+        write!(sheet, "<row r=\"{number}\">").unwrap();
+        for (column, cell) in (b'A'..).zip(row) {
+            let text = cell.replace('&', "&amp;").replace('<', "&lt;");
+            let place = format!("{}{number}", char::from(column));
+            write!(sheet, "<c r=\"{place}\" t=\"inlineStr\"><is><t xml:space=\"preserve\">{text}</t></is></c>")
+                .unwrap();
+        }
+        sheet += "</row>";
+    }
+    sheet += "</sheetData></worksheet>";
+    archive(&[
+        (
+            "[Content_Types].xml",
+            "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"><Default Extension=\"xml\" \
+             ContentType=\"application/xml\"/><Override PartName=\"/xl/workbook.xml\" ContentType=\"application/vnd.\
+             openxmlformats-officedocument.spreadsheetml.sheet.main+xml\"/></Types>",
+        ),
+        (
+            "xl/workbook.xml",
+            "<workbook xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" xmlns:r=\"http://schemas.\
+             openxmlformats.org/officeDocument/2006/relationships\"><sheets><sheet name=\"Calls\" sheetId=\"1\" \
+             r:id=\"rId1\"/></sheets></workbook>",
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\"><Relationship Id=\"rId1\" \
+             Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet\" \
+             Target=\"worksheets/sheet1.xml\"/></Relationships>",
+        ),
+        ("xl/worksheets/sheet1.xml", &sheet),
+    ])
+}
+
+/// A ZIP archive of stored files.
+fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in files {
+        let mut sum = u32::MAX;
+        for byte in content.bytes() {
+            sum ^= u32::from(byte);
+            (0..8).for_each(|_| sum = if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 });
+        }
+        let at = out.len() as u32;
+        let mut header = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0x5a];
+        header.extend((!sum).to_le_bytes());
+        header.extend((content.len() as u32).to_le_bytes().repeat(2));
+        header.extend((name.len() as u16).to_le_bytes());
+        header.extend([0, 0]);
+        out.extend(b"PK\x03\x04");
+        out.extend(&header);
+        out.extend(name.bytes().chain(content.bytes()));
+        directory.extend(b"PK\x01\x02\x14\0");
+        directory.extend(&header);
+        directory.extend([0; 10]);
+        directory.extend(at.to_le_bytes());
+        directory.extend(name.bytes());
+    }
+    let at = out.len() as u32;
+    out.extend(&directory);
+    out.extend(b"PK\x05\x06\0\0\0\0");
+    out.extend((files.len() as u16).to_le_bytes().repeat(2));
+    out.extend((directory.len() as u32).to_le_bytes());
+    out.extend(at.to_le_bytes());
+    out.extend([0, 0]);
+    out
+}
