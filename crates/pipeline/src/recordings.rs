@@ -42,6 +42,7 @@ fn recording(call: Call, version: Option<Version>) -> Recording {
     Recording {
         source_version,
         call_id: call.call_id,
+        started_on: call.started_on,
         source_uri: call.source_uri,
         started_at: call.started_at,
         direction: call.direction,
