@@ -4,10 +4,10 @@ mod bench;
 
 pub use bench::{Bench, BenchAsr, BenchEncoder, BenchText, BenchWhat, BenchWhisper, Measured, WhisperEngine};
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 use eval::WordLimit;
 use pipeline::DeviceChoice;
-use schema::StageName;
+use schema::{StageName, Table};
 use std::path::PathBuf;
 
 /// Turns stored call recordings into typed insight tables, overnight, on one machine.
@@ -44,6 +44,7 @@ pub enum Command {
     Stage(Stage),
     Status(Status),
     Show(Show),
+    Tables(Tables),
     Eval(Eval),
     Models(Models),
     Bench(Bench),
@@ -114,12 +115,44 @@ pub struct Rerun {
 /// Run one stage as a filter over Arrow IPC streams
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  nightcall stage flow --in segments.arrows --out turns.arrows\n\nInput and output are Arrow IPC streams, one after another; each names its table in the schema's metadata\n(nightcall.table). Needs every input table of the stage, such as calls and segments for flow."
+    subcommand_value_name = "STAGE",
+    subcommand_help_heading = "Stages",
+    after_help = "Example:\n  nightcall stage flow --in calls-and-segments.arrows --out flow.arrows\n\nInput and output are Arrow IPC streams, one after another; each names its table in the schema's metadata\n(nightcall.table). `nightcall tables TABLE` says which columns a table has."
 )]
 pub struct Stage {
-    /// ingest, transcribe, flow, summarize, extract or sentiment
-    #[arg(value_name = "STAGE")]
-    pub name: StageName,
+    #[command(subcommand)]
+    pub name: StageCommand,
+}
+
+/// A stage and how it is run; what each reads and writes is written into its help by [`command`].
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
+pub enum StageCommand {
+    Ingest(Filter),
+    Transcribe(Filter),
+    Flow(Filter),
+    Summarize(Filter),
+    Extract(Filter),
+    Sentiment(Filter),
+}
+
+impl StageCommand {
+    /// The stage, and how it is run.
+    pub fn parts(&self) -> (StageName, &Filter) {
+        match self {
+            Self::Ingest(filter) => (StageName::Ingest, filter),
+            Self::Transcribe(filter) => (StageName::Transcribe, filter),
+            Self::Flow(filter) => (StageName::Flow, filter),
+            Self::Summarize(filter) => (StageName::Summarize, filter),
+            Self::Extract(filter) => (StageName::Extract, filter),
+            Self::Sentiment(filter) => (StageName::Sentiment, filter),
+        }
+    }
+}
+
+/// Where a filter reads and writes.
+#[derive(Debug, clap::Args)]
+pub struct Filter {
     /// Input; - is standard input
     #[arg(long = "in", value_name = "FILE", default_value = "-")]
     pub input: PathBuf,
@@ -128,6 +161,55 @@ pub struct Stage {
     pub output: PathBuf,
     #[command(flatten)]
     pub how: How,
+}
+
+/// The command line, with what each stage reads and writes in its help.
+pub fn command() -> clap::Command {
+    StageName::ALL.into_iter().fold(Args::command(), |command, stage| {
+        let (inputs, outputs) = pipeline::tables_of(stage);
+        let about = format!("Reads {}; writes {}", names(inputs), names(outputs));
+        let list = |tables: &[Table]| -> String {
+            tables.iter().map(|table| format!("\n  {:17}{}", table.name(), table.doc())).collect()
+        };
+        let more = format!(
+            "Reads:{}\n\nWrites:{}\n  {:17}{}\n\nExample:\n  nightcall stage {stage} --in FILE.arrows --out {stage}.arrows\n\n\
+             Input and output are Arrow IPC streams, one after another; each names its table in the schema's metadata\n\
+             (nightcall.table). Tables that the stage does not read are passed over. Columns: `nightcall tables TABLE`.",
+            list(inputs),
+            list(outputs),
+            Table::StageErrors.name(),
+            Table::StageErrors.doc(),
+        );
+        command.mut_subcommand("stage", |command| {
+            command.mut_subcommand(stage.as_str(), |command| command.about(about).after_help(more))
+        })
+    })
+}
+
+fn names(tables: &[Table]) -> String {
+    tables.iter().map(|table| table.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// Print the tables: their columns, types, units and what they mean
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nightcall tables follow_ups\n  nightcall tables turns --ipc > empty-turns.arrows")]
+pub struct Tables {
+    /// A table [default: all]
+    #[arg(value_parser = table)]
+    pub table: Option<Table>,
+    /// As one JSON object
+    #[arg(long, group = "form")]
+    pub json: bool,
+    /// As Arrow IPC streams without rows, one after another
+    #[arg(long, group = "form")]
+    pub ipc: bool,
+    /// As a page in Markdown: docs/tables.md
+    #[arg(long, group = "form")]
+    pub markdown: bool,
+}
+
+fn table(name: &str) -> Result<Table, String> {
+    Table::from_name(name).ok_or_else(|| format!("there is no such table; the tables are {}", names(&Table::ALL)))
 }
 
 /// Say what is done, stale, failed and refused

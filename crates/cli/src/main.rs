@@ -8,7 +8,7 @@ mod progress;
 mod term;
 
 use args::{Args, Command};
-use clap::Parser;
+use clap::FromArgMatches;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -26,7 +26,7 @@ enum Outcome {
 fn main() -> ExitCode {
     allocator::keep_freed_blocks();
     quiet_panics();
-    let args = Args::parse();
+    let args = Args::from_arg_matches(&args::command().get_matches()).unwrap_or_else(|error| error.exit());
     logger::start(args.common.verbose, args.common.quiet);
     let outcome = match &args.command {
         Command::Run(run) => commands::run::run(run, &args.common),
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Stage(stage) => commands::stage::run(stage, &args.common),
         Command::Status(status) => commands::status::run(status, &args.common),
         Command::Show(show) => commands::show::run(show, &args.common),
+        Command::Tables(tables) => commands::tables::run(tables, &args.common),
         Command::Eval(eval) => commands::eval::run(eval, &args.common),
         Command::Models(models) => commands::models::run(models, &args.common),
         Command::Bench(bench) => commands::bench::run(&bench.what, &args.common),

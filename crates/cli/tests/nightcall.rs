@@ -92,7 +92,7 @@ fn tables(store: &Path) -> BTreeMap<String, Vec<u8>> {
 fn help_shows_every_command() {
     let out = nightcall().arg("--help").output().unwrap();
     filtered(|| insta::assert_snapshot!(text(&out.stdout)));
-    for command in ["run", "rerun", "stage", "status", "show", "eval", "models", "bench", "doctor"] {
+    for command in ["run", "rerun", "stage", "status", "show", "tables", "eval", "models", "bench", "doctor"] {
         let out = nightcall().args([command, "--help"]).output().unwrap();
         assert!(text(&out.stdout).contains("Example:"), "{command} --help has no example");
     }
@@ -135,6 +135,106 @@ fn status_and_show_of_no_store_say_so() {
         let out = nightcall().args(args).output().unwrap();
         assert_eq!(out.status.code(), Some(1));
         assert!(text(&out.stderr).contains("no/such/store"), "{}", text(&out.stderr));
+    }
+}
+
+/// What `nightcall tables --markdown` prints is the page in the repository: after a change of the schema,
+/// `nightcall tables --markdown > docs/tables.md`.
+#[test]
+fn the_page_of_tables_is_that_of_the_schema() {
+    let out = nightcall().args(["tables", "--markdown"]).output().unwrap();
+    let page = fs::read_to_string(root().join("docs/tables.md")).unwrap();
+    assert!(
+        text(&out.stdout) == page,
+        "docs/tables.md is old; write it with: nightcall tables --markdown > docs/tables.md"
+    );
+}
+
+#[test]
+fn tables_are_told_to_people_and_to_programs() {
+    let tables = |args: &[&str]| nightcall().arg("tables").args(args).assert().code(0).get_output().stdout.clone();
+    filtered(|| insta::assert_snapshot!("tables_call_metrics", text(&tables(&["call_metrics"]))));
+    let all = text(&tables(&[]));
+    let json: serde_json::Value = serde_json::from_slice(&tables(&["--json"])).unwrap();
+    let mut streams = &tables(&["--ipc"])[..];
+    for table in schema::Table::ALL {
+        assert!(all.contains(&format!("{}  {}", table.name(), table.doc())), "{}", table.name());
+        let told = json["tables"].as_array().unwrap().iter().find(|t| t["name"] == table.name()).unwrap();
+        assert_eq!(told["columns"].as_array().unwrap().len(), table.schema().fields().len());
+        let stream = arrow::ipc::reader::StreamReader::try_new(&mut streams, None).unwrap();
+        assert_eq!(stream.schema(), table.schema());
+        assert_eq!(stream.count(), 0);
+    }
+    assert!(streams.is_empty());
+    let column = |table: &str, column: &str| {
+        let table = json["tables"].as_array().unwrap().iter().find(|t| t["name"] == table).unwrap();
+        table["columns"].as_array().unwrap().iter().find(|c| c["name"] == column).unwrap().clone()
+    };
+    assert_eq!(column("keywords", "amount")["type"], "decimal(18, 2)");
+    assert_eq!(column("calls", "sample_rate_hz")["unit"], "Hz");
+    assert_eq!(column("turns", "words")["fields"][1]["name"], "start_ms");
+    assert_eq!(column("follow_ups", "started_on")["nullable"], true);
+    let out = nightcall().args(["tables", "turn"]).output().unwrap();
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("the tables are recordings, audio, calls, segments, turns"));
+}
+
+#[test]
+fn help_of_a_stage_names_its_tables() {
+    let help = |stage: &str| text(&nightcall().args(["stage", stage, "--help"]).output().unwrap().stdout);
+    for (stage, reads, writes) in [
+        ("ingest", vec!["recordings"], vec!["audio", "calls"]),
+        ("transcribe", vec!["audio"], vec!["segments"]),
+        ("flow", vec!["calls", "segments"], vec!["turns", "speaker_metrics", "call_metrics", "topics"]),
+        ("summarize", vec!["calls", "turns", "topics"], vec!["summaries"]),
+        ("extract", vec!["calls", "turns"], vec!["follow_ups", "keywords"]),
+        ("sentiment", vec!["calls", "turns"], vec!["sentiments", "sentiment_trends"]),
+    ] {
+        let help = help(stage);
+        let about = format!("Reads {}; writes {}", reads.join(", "), writes.join(", "));
+        assert!(help.starts_with(&about), "{help}");
+        let (before, after) = help.split_once("\nWrites:\n").unwrap();
+        for (part, tables) in [(before, reads), (after, writes)] {
+            let told = |table: &str| part.lines().any(|line| line.trim_start().starts_with(table));
+            assert!(tables.into_iter().all(told), "{part}");
+        }
+    }
+    let all = text(&nightcall().args(["stage", "--help"]).output().unwrap().stdout);
+    assert!(all.contains("flow        Reads calls, segments; writes turns,"), "{all}");
+}
+
+#[test]
+fn a_stream_that_does_not_fit_names_every_column_at_once() {
+    if !models("a_stream_that_does_not_fit_names_every_column_at_once") {
+        return;
+    }
+    use arrow::{
+        array::{ArrayRef, Int64Array, RecordBatch, StringArray},
+        datatypes::{Field, Schema},
+    };
+    let stream = |columns: Vec<(&str, ArrayRef)>| {
+        let fields: Vec<Field> = columns.iter().map(|(n, c)| Field::new(*n, c.data_type().clone(), true)).collect();
+        let metadata = [("nightcall.table".to_owned(), "turns".to_owned())].into();
+        let schema = std::sync::Arc::new(Schema::new_with_metadata(fields, metadata));
+        let mut writer = arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &schema).unwrap();
+        writer.write(&RecordBatch::try_new(schema, columns.into_iter().map(|(_, c)| c).collect()).unwrap()).unwrap();
+        writer.into_inner().unwrap()
+    };
+    let texts = |texts: &[&str]| std::sync::Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+    let numbers = |numbers: &[i64]| std::sync::Arc::new(Int64Array::from(numbers.to_vec())) as ArrayRef;
+    let wrong =
+        stream(vec![("call_id", texts(&["a"])), ("turn_index", numbers(&[5_000_000_000])), ("text", numbers(&[1]))]);
+    let out = nightcall().args(["stage", "sentiment"]).write_stdin(wrong).assert().code(1).get_output().clone();
+    let message = text(&out.stderr);
+    for part in [
+        "table turns: ",
+        "column turn_index has the value 5000000000, which Int32 has no room for",
+        "column channel is missing",
+        "column speaker is missing",
+        "column text is Int64, not Utf8",
+        "column words is missing",
+    ] {
+        assert!(message.contains(part), "{message}");
     }
 }
 

@@ -123,7 +123,7 @@ pub fn talk<'a>(call_id: &str, lines: impl IntoIterator<Item = (&'a str, &'a str
             end_ms,
             text: line.text.clone(),
             language: None,
-            overlap_ms: 0,
+            overlap_ms: Some(0),
             pause_before_ms: 0,
             words: Vec::new(),
         }

@@ -1,6 +1,6 @@
 //! Which day a phrase means.
 //!
-//! The day of a call is the date of `calls.started_at` in UTC. Conventions, where English leaves a choice:
+//! The day of a call is `calls.started_on`, else the date of `calls.started_at` in UTC. Conventions, where English leaves a choice:
 //!
 //! - "Friday" is the coming Friday, strictly after the day of the call; "this Friday" may be that day; "next Friday" and
 //!   "Friday next week" lie in the week after (weeks start on Monday); "Friday week" is seven days after "Friday".

@@ -21,6 +21,8 @@ pub(crate) struct DatePhrase {
     pub lead: String,
     /// Whether it names a day at all.
     pub dated: bool,
+    /// Whether the day is what it names, and not the last day of a period that it names ("next month").
+    pub exact: bool,
 }
 
 const DAYS: &str = "monday|tuesday|wednesday|thursday|friday|saturday|sunday";
@@ -81,7 +83,8 @@ pub(crate) fn find(sentence: &Sentence, day: Option<NaiveDate>) -> Vec<DatePhras
         if let Some((when, start)) = meaning(&found, rest).filter(|_| !rest.starts_with("'s")) {
             let lead = sentence.plain[start..].split(' ').next().unwrap_or_default().to_owned();
             let date = day.and_then(|day| resolve(&when, day));
-            phrases.push(DatePhrase { at: start..whole.end(), date, lead, dated: true });
+            let exact = names_a_day(&when, &sentence.plain[start..whole.end()]);
+            phrases.push(DatePhrase { at: start..whole.end(), date, lead, dated: true, exact });
             from = whole.end();
         } else {
             from =
@@ -90,11 +93,28 @@ pub(crate) fn find(sentence: &Sentence, day: Option<NaiveDate>) -> Vec<DatePhras
     }
     for found in SOON.find_iter(&sentence.plain) {
         if phrases.iter().all(|p| p.at.end <= found.start() || p.at.start >= found.end()) {
-            phrases.push(DatePhrase { at: found.range(), date: None, lead: String::new(), dated: false });
+            phrases.push(DatePhrase { at: found.range(), date: None, lead: String::new(), dated: false, exact: false });
         }
     }
     phrases.sort_by_key(|p| p.at.start);
     phrases
+}
+
+/// Whether what is said is a day: "Friday", "in three days", "the end of the month". A week, a month or a quarter is none, and
+/// neither is the end of a week, though a promise for it is kept by a day of it.
+fn names_a_day(when: &When, said: &str) -> bool {
+    match when {
+        When::Days(_) | When::Weekday { .. } | When::Day { .. } | When::DayOfMonth(_) | When::Iso(_) => true,
+        When::After { unit, .. } | When::From { unit, .. } => {
+            matches!(unit, Unit::Minute | Unit::Hour | Unit::Day | Unit::Week | Unit::Fortnight)
+        }
+        When::Month { edge, .. } => *edge == Edge::End && said.contains("end of"),
+        When::Period { period, edge, .. } => {
+            let long = matches!(period, Unit::Month | Unit::Quarter | Unit::Year);
+            long && *edge == Edge::End && said.contains("end of")
+        }
+        When::Past => false,
+    }
 }
 
 /// What a match means, and where the phrase starts; None where it only looks like one.

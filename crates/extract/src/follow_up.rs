@@ -71,8 +71,8 @@ pub(crate) struct Said {
     pub dates: Vec<LoneDate>,
     /// The turn begins by accepting ("yes, please").
     pub accepts: bool,
-    /// "I'll do that": a promise of what was asked before.
-    pub will_do: Option<Range<usize>>,
+    /// "I'll do that": a promise of what was asked before, and the days that it names.
+    pub will_do: Option<(Range<usize>, Vec<NaiveDate>)>,
 }
 
 /// Reads one turn. `day` is the day of the call.
@@ -90,7 +90,8 @@ pub(crate) fn read(text: &Text<'_>, day: Option<NaiveDate>) -> Said {
             from = clause.end;
         }
         if let Some(at) = will_do(&sentence.plain) {
-            said.will_do = sentence.tokens(at).map(|tokens| text.chars(tokens));
+            let days = dates.iter().filter_map(|date| date.date).collect();
+            said.will_do = sentence.tokens(at).map(|tokens| (text.chars(tokens), days));
         }
         if let ([date], true) = (dates.as_slice(), clauses.is_empty()) {
             let refuses = sentence.plain.split(' ').any(|word| matches!(word, "not" | "never" | "cannot" | "unable"));

@@ -9,7 +9,7 @@ use crate::{
 };
 use chrono::NaiveDate;
 use inference::{Vector, cosine};
-use schema::{Evidence, Keyword, Turn, confidence};
+use schema::{Amount, Evidence, Keyword, Mention, Turn, confidence};
 use std::{collections::HashSet, ops::Range};
 
 /// A phrase of less confidence ([`confidence`]) in all its mentions is a guess, and no keyphrase.
@@ -92,11 +92,22 @@ impl<'a> Ask<'a> {
 }
 
 /// A phrase on its way to a row.
+#[derive(Default)]
 struct Entry {
     phrase: String,
     tracker: Option<String>,
     score: Option<f32>,
     mentions: Vec<(usize, Range<usize>)>,
+    value: Value,
+}
+
+/// What the words of an amount, a percentage or a date come to.
+#[derive(Clone, Copy, Default)]
+struct Value {
+    amount: Option<Amount>,
+    currency: Option<&'static str>,
+    date: Option<NaiveDate>,
+    percent: Option<f64>,
 }
 
 /// The rows of one call: keyphrases by score, then trackers, money, percentages and dates in the order of their first mention.
@@ -113,9 +124,9 @@ pub(crate) fn rows(
     for (candidate, score) in chosen {
         let entry = Entry {
             phrase: candidate.phrase.clone(),
-            tracker: None,
             score: Some(score),
             mentions: candidate.mentions.clone(),
+            ..Entry::default()
         };
         rows.push(row(call_id, turns, texts, "keyphrase", entry, 1));
     }
@@ -124,23 +135,30 @@ pub(crate) fn rows(
     for (nth, text) in texts.iter().enumerate() {
         for mention in trackers.find(text) {
             let (tracker, phrase) = trackers.phrase(&mention);
-            tracked.add(phrase, Some(tracker), (nth, mention.tokens));
+            let key = (Some(tracker.to_owned()), phrase.to_lowercase());
+            tracked.add(key, phrase, Value::default(), (nth, mention.tokens));
         }
         let numbers = numbers::find(&text.tokens);
         for tokens in amounts::money(text, &numbers) {
-            let value = amounts::value(text, &numbers, &tokens);
-            money.add_as(value, text.slice(tokens.clone()), None, (nth, tokens));
+            let key = (None, amounts::value(text, &numbers, &tokens));
+            let (amount, currency) = amounts::sum(text, &numbers, &tokens);
+            let value = Value { amount, currency, ..Value::default() };
+            money.add(key, text.slice(tokens.clone()), value, (nth, tokens));
         }
         for tokens in amounts::percent(text, &numbers) {
-            let value = amounts::value(text, &numbers, &tokens);
-            percent.add_as(value, text.slice(tokens.clone()), None, (nth, tokens));
+            let key = (None, amounts::value(text, &numbers, &tokens));
+            let value = Value { percent: amounts::share(&numbers, &tokens), ..Value::default() };
+            percent.add(key, text.slice(tokens.clone()), value, (nth, tokens));
         }
         for sentence in text.sentences() {
             let found = dates::find(&sentence, day).into_iter().filter(|date| date.dated);
-            for (date, tokens) in found.filter_map(|date| Some((date.date, sentence.tokens(date.at)?))) {
+            for found in found {
+                let Some(tokens) = sentence.tokens(found.at) else { continue };
                 let phrase = text.slice(tokens.clone());
+                // A day and the month that ends with it are not the same: only days are one in other words.
+                let date = found.date.filter(|_| found.exact);
                 let key = date.map_or_else(|| phrase.to_lowercase(), |day| day.to_string());
-                dated.add_as(key, phrase, None, (nth, tokens));
+                dated.add((None, key), phrase, Value { date, ..Value::default() }, (nth, tokens));
             }
         }
     }
@@ -157,18 +175,13 @@ pub(crate) fn rows(
 struct Group(Vec<((Option<String>, String), Entry)>);
 
 impl Group {
-    fn add(&mut self, phrase: &str, tracker: Option<&str>, mention: (usize, Range<usize>)) {
-        self.add_as(phrase.to_lowercase(), phrase, tracker, mention);
-    }
-
-    fn add_as(&mut self, key: String, phrase: &str, tracker: Option<&str>, mention: (usize, Range<usize>)) {
-        let key = (tracker.map(str::to_owned), key);
+    /// A mention under its key: the tracker's name, if it is one, and what makes it the same as another.
+    fn add(&mut self, key: (Option<String>, String), phrase: &str, value: Value, mention: (usize, Range<usize>)) {
         if let Some((_, entry)) = self.0.iter_mut().find(|(k, _)| *k == key) {
             entry.mentions.push(mention);
         } else {
-            let entry =
-                Entry { phrase: phrase.to_owned(), tracker: key.0.clone(), score: None, mentions: vec![mention] };
-            self.0.push((key, entry));
+            let (phrase, tracker) = (phrase.to_owned(), key.0.clone());
+            self.0.push((key, Entry { phrase, tracker, score: None, mentions: vec![mention], value }));
         }
     }
 }
@@ -176,25 +189,34 @@ impl Group {
 /// Outside keyphrases a phrase weighs as much as its share of the mentions of the most mentioned one of its kind.
 fn row(call_id: &str, turns: &[Turn], texts: &[Text<'_>], kind: &str, entry: Entry, most: usize) -> Keyword {
     let score = entry.score.unwrap_or(entry.mentions.len() as f32 / most as f32);
-    let first_ms =
-        entry.mentions.iter().map(|(nth, tokens)| turns[*nth].said_at(texts[*nth].chars(tokens.clone()).start)).min();
+    let mentions: Vec<Mention> = entry
+        .mentions
+        .iter()
+        .map(|(nth, tokens)| {
+            let (turn, chars) = (&turns[*nth], texts[*nth].chars(tokens.clone()));
+            let (start_ms, end_ms) = turn.said_in(chars.clone());
+            let (char_start, char_end) = (chars.start as i32, chars.end as i32);
+            Mention { turn_index: turn.turn_index, char_start, char_end, start_ms, end_ms }
+        })
+        .collect();
+    let place = |m: &Mention| Evidence { turn_index: m.turn_index, char_start: m.char_start, char_end: m.char_end };
+    let first = mentions.iter().min_by_key(|m| m.start_ms);
     Keyword {
         call_id: call_id.to_owned(),
         phrase: entry.phrase,
         kind: kind.to_owned(),
         tracker: entry.tracker,
+        amount: entry.value.amount,
+        currency: entry.value.currency.map(str::to_owned),
+        date: entry.value.date,
+        percent: entry.value.percent,
         score: (score * 1000.0).round() / 1000.0,
-        mention_count: entry.mentions.len() as i32,
-        first_ms: first_ms.unwrap_or(0),
-        evidence: entry
-            .mentions
-            .iter()
-            .map(|(nth, tokens)| {
-                let chars = texts[*nth].chars(tokens.clone());
-                let turn_index = turns[*nth].turn_index;
-                Evidence { turn_index, char_start: chars.start as i32, char_end: chars.end as i32 }
-            })
-            .collect(),
+        mention_count: mentions.len() as i32,
+        first_ms: first.map_or(0, |m| m.start_ms),
+        start_ms: first.map(|m| m.start_ms),
+        end_ms: first.map(|m| m.end_ms),
+        evidence: mentions.iter().map(place).collect(),
+        mentions: Some(mentions),
     }
 }
 

@@ -44,7 +44,8 @@ struct Merged {
 /// The follow-ups of a call, in the order in which they are first said.
 ///
 /// `day` is the day of the call, against which dates are resolved; `min_score` (0..1) drops what is less certain. The other
-/// side is known where two roles speak; `owner_name` is left to the caller, who knows the participants. Offsets of the
+/// side is known where two roles speak; `owner_name` and the times are left to the caller, who
+/// knows the participants and when each word was said. Offsets of the
 /// evidence are characters of each utterance's text.
 pub fn follow_ups(call_id: &str, turns: &[Utterance<'_>], day: Option<NaiveDate>, min_score: f32) -> Vec<FollowUp> {
     let roles: Vec<&str> = turns.iter().map(|t| t.role).collect::<BTreeSet<_>>().into_iter().collect();
@@ -71,9 +72,12 @@ pub fn follow_ups(call_id: &str, turns: &[Utterance<'_>], day: Option<NaiveDate>
         for date in &said[at].dates {
             complete(&mut merged, date, at, speaker);
         }
-        if let Some(chars) = &said[at].will_do {
+        if let Some((chars, days)) = &said[at].will_do {
             let asked = merged.iter_mut().rev().find(|m| m.last < at && at - m.last <= 2 && m.owner == speaker);
-            if let Some(asked) = asked {
+            // "I'll do that on Monday" is no evidence of what was asked for by Friday.
+            let same_day =
+                |m: &Merged| m.found.due_date.is_none() || days.iter().all(|day| m.found.due_date == Some(*day));
+            if let Some(asked) = asked.filter(|m| same_day(m)) {
                 asked.evidence.push((at, chars.clone()));
                 asked.last = at;
                 asked.found.score = (asked.found.score + 0.1).min(0.95);
@@ -91,6 +95,8 @@ pub fn follow_ups(call_id: &str, turns: &[Utterance<'_>], day: Option<NaiveDate>
         due_date: m.found.due_date,
         kind: m.found.kind.as_str().to_owned(),
         score: (m.found.score * 1000.0).round() / 1000.0,
+        start_ms: None,
+        end_ms: None,
         evidence: m
             .evidence
             .into_iter()
@@ -116,7 +122,7 @@ fn absent(roles: &[&str], owner: Owner) -> Option<String> {
 fn add(merged: &mut Vec<Merged>, found: Found, owner: Option<usize>, at: usize) {
     let (verb, verb_stem, content) = outline(&found.plain);
     let same = merged.iter_mut().rev().take(REMEMBERED).find(|m| {
-        let dates = m.found.due_date.is_none() || found.due_date.is_none() || m.found.due_date == found.due_date;
+        let dates = same_time(&m.found, &found);
         let near = at - m.last <= NEAR;
         let meetings = m.found.kind == Kind::Meeting && found.kind == Kind::Meeting;
         if (m.owner != owner && !meetings) || (m.found.kind == Kind::Meeting) != (found.kind == Kind::Meeting) {
@@ -147,6 +153,26 @@ fn add(merged: &mut Vec<Merged>, found: Found, owner: Option<usize>, at: usize) 
     if m.found.kind == Kind::Request {
         m.found.kind = found.kind;
     }
+}
+
+/// Whether two findings may be due at one time: where both name a day it is the same, and where the day of the call is not
+/// known, and so neither of theirs, they name it in the same words.
+fn same_time(a: &Found, b: &Found) -> bool {
+    match (a.due_date, b.due_date) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => match (&a.due_text, &b.due_text) {
+            (Some(a), Some(b)) => plain_time(a) == plain_time(b),
+            _ => true,
+        },
+        _ => true,
+    }
+}
+
+/// The words that say when, without those that lead to them.
+fn plain_time(text: &str) -> String {
+    const LEADS: [&str; 9] = ["by", "on", "before", "until", "till", "at", "in", "for", "the"];
+    let lower = text.to_lowercase();
+    lower.split_whitespace().skip_while(|word| LEADS.contains(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn alike(a: &BTreeSet<String>, b: &BTreeSet<String>, near: bool) -> bool {

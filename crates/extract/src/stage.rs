@@ -9,13 +9,16 @@ use chrono::NaiveDate;
 use inference::{SentenceEncoder, Vector};
 use rayon::prelude::*;
 use schema::{
-    Call, CallFailure, Fingerprint, FollowUp, Item, Keyword, ModelId, Sink, Stage, StageError, StageName, Table,
-    Tables, Turn, guard,
+    Call, CallFailure, Evidence, Fingerprint, FollowUp, Item, Keyword, ModelId, Sink, Stage, StageError, StageName,
+    Table, Tables, Turn, guard,
 };
 use std::{collections::HashSet, sync::Arc};
 
 /// Raised when the same configuration and models give other results.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+
+/// The roles of a call, also where one of the two says nothing (a voicemail).
+const ROLES: [&str; 2] = ["agent", "customer"];
 
 /// What is found in one call.
 type Rows = (Vec<FollowUp>, Vec<Keyword>);
@@ -28,6 +31,11 @@ pub struct Extract {
 }
 
 impl Extract {
+    /// The tables that it reads.
+    pub const INPUTS: &'static [Table] = &[Table::Calls, Table::Turns];
+    /// The tables that it writes.
+    pub const OUTPUTS: &'static [Table] = &[Table::FollowUps, Table::Keywords];
+
     /// Builds the trackers. The encoder, `model`, weighs keyphrases by their similarity to the call.
     pub fn new(config: ExtractConfig, encoder: Arc<SentenceEncoder>, model: ModelId) -> Result<Self, ExtractError> {
         Ok(Self { encoder: Some((encoder, model)), ..Self::without_encoder(config)? })
@@ -54,6 +62,12 @@ impl Extract {
             let participants = call.map_or(&[][..], |call| &call.participants);
             let owner = participants.iter().find(|p| p.role.is_some() && p.role == row.owner_role);
             row.owner_name = owner.and_then(|owner| owner.name.clone());
+            // Whoever has no role is known by a channel, which is nobody's name.
+            let is_role = |role: &String| {
+                ROLES.contains(&role.as_str()) || turns.iter().any(|turn| turn.role.as_ref() == Some(role))
+            };
+            row.owner_role = row.owner_role.take().filter(is_role);
+            (row.start_ms, row.end_ms) = Evidence::span(&row.evidence, turns);
         }
         rows
     }
@@ -74,7 +88,7 @@ impl Extract {
         ask: &Ask<'_>,
         vectors: Option<&[Vector]>,
     ) -> Rows {
-        let day = call.and_then(|call| call.started_at).map(|at| at.date_naive());
+        let day = call.and_then(|call| call.started_on.or_else(|| Some(call.started_at?.date_naive())));
         let chosen = ask.choose(vectors, self.config.keyphrases, self.config.keyphrase_diversity);
         let keywords = keywords::rows(call_id, turns, day, &self.trackers, ask, chosen);
         (self.follow_ups(call_id, call, turns, day), keywords)
@@ -87,11 +101,11 @@ impl Stage for Extract {
     }
 
     fn inputs(&self) -> &'static [Table] {
-        &[Table::Calls, Table::Turns]
+        Self::INPUTS
     }
 
     fn outputs(&self) -> &'static [Table] {
-        &[Table::FollowUps, Table::Keywords]
+        Self::OUTPUTS
     }
 
     fn models(&self) -> Vec<ModelId> {

@@ -45,6 +45,7 @@ mod tests {
         };
         Call {
             call_id: "8812".into(),
+            started_on: None,
             source_uri: "8812.wav".into(),
             content_sha256: None,
             container: None,
@@ -59,6 +60,7 @@ mod tests {
             crm: [].into(),
             status: "ready".into(),
             status_reason: None,
+            outcome: None,
             source_version: None,
             byte_size: None,
             duplicate_of: None,
@@ -131,8 +133,8 @@ mod tests {
     #[test]
     fn overlaps_and_pauses() {
         let flow = of(20_000, &talk());
-        let overlaps: Vec<i64> = flow.turns.iter().map(|t| t.overlap_ms).collect();
-        assert_eq!(overlaps, [0, 1000, 1000, 0]);
+        let overlaps: Vec<Option<i64>> = flow.turns.iter().map(|t| t.overlap_ms).collect();
+        assert_eq!(overlaps, [0, 1000, 1000, 0].map(Some));
         let pauses: Vec<i64> = flow.turns.iter().map(|t| t.pause_before_ms).collect();
         assert_eq!(pauses, [0, 1000, 0, 500]);
     }
@@ -142,8 +144,8 @@ mod tests {
         // Agent 4000 + 1400 + 4000 = 9400, customer 2000 + 500 = 2500.
         let [agent, customer] = &of(20_000, &talk()).speakers[..] else { panic!("two speakers") };
         assert_eq!((agent.talk_ms, customer.talk_ms), (9400, 2500));
-        assert!((agent.talk_share - 9400.0 / 11_900.0).abs() < 1e-6);
-        assert!((customer.talk_share - 2500.0 / 11_900.0).abs() < 1e-6);
+        assert!((agent.talk_share.expect("apart") - 9400.0 / 11_900.0).abs() < 1e-6);
+        assert!((customer.talk_share.expect("apart") - 2500.0 / 11_900.0).abs() < 1e-6);
         assert_eq!((agent.turn_count, customer.turn_count), (2, 2));
         assert_eq!((agent.word_count, customer.word_count), (13, 5));
         assert!((agent.words_per_minute.expect("talk") - 13.0 * 60_000.0 / 9400.0).abs() < 1e-3);
@@ -154,7 +156,7 @@ mod tests {
         let [agent, customer] = &of(20_000, &talk()).speakers[..] else { panic!("two speakers") };
         assert_eq!((agent.question_count, customer.question_count), (2, 0));
         assert!((customer.filler_share - 0.2).abs() < 1e-6);
-        assert_eq!((agent.interruption_count, customer.interruption_count), (1, 0));
+        assert_eq!((agent.interruption_count, customer.interruption_count), (Some(1), Some(0)));
         // The agent's turns open the call and overlap: no pause. The customer's: 1000 and 500.
         assert_eq!((agent.pause_median_ms, customer.pause_median_ms), (None, Some(750)));
     }
@@ -164,7 +166,7 @@ mod tests {
         let count = |start: i64, end: i64| {
             let flow =
                 of(20_000, &[said(0, 0, 5000, "We sell the basic plan"), said(1, start, end, "But I want more")]);
-            flow.speakers[1].interruption_count
+            flow.speakers[1].interruption_count.expect("apart")
         };
         assert_eq!(count(4700, 6000), 1);
         assert_eq!(count(4701, 6000), 0);
@@ -177,8 +179,8 @@ mod tests {
         let call = of(20_000, &talk()).call;
         assert_eq!((call.speech_ms, call.silence_ms), (10_900, 9100));
         assert_eq!(call.longest_silence_ms, 7000);
-        assert_eq!(call.overlap_ms, 1000);
-        assert!((call.switches_per_hour - 3.0 * 180.0).abs() < 1e-3);
+        assert_eq!(call.overlap_ms, Some(1000));
+        assert!((call.switches_per_hour.expect("apart") - 3.0 * 180.0).abs() < 1e-3);
         assert!((call.talk_to_listen.expect("both") - 9400.0 / 2500.0).abs() < 1e-6);
     }
 
@@ -194,12 +196,12 @@ mod tests {
         let flow = of(20_000, &segments);
         assert_eq!(flow.backchannels, [false, true, true, false]);
         assert_eq!(flow.turns[0].end_ms, 15_000);
-        assert_eq!(flow.turns[1].overlap_ms, 600);
+        assert_eq!(flow.turns[1].overlap_ms, Some(600));
         assert_eq!(flow.turns[2].pause_before_ms, 100);
         let [agent, customer] = &flow.speakers[..] else { panic!("two speakers") };
-        assert_eq!((customer.longest_monologue_ms, customer.turn_count), (15_000, 1));
+        assert_eq!((customer.longest_monologue_ms, customer.turn_count), (Some(15_000), 1));
         assert_eq!((agent.turn_count, agent.talk_ms), (3, 2300));
-        assert!((flow.call.switches_per_hour - 180.0).abs() < 1e-3);
+        assert!((flow.call.switches_per_hour.expect("apart") - 180.0).abs() < 1e-3);
     }
 
     #[test]
@@ -220,7 +222,7 @@ mod tests {
             &[said(0, 0, 2000, "Is it working now?"), said(1, 2300, 2700, "Yes."), said(0, 3000, 5000, "I am glad.")],
         );
         assert_eq!(flow.backchannels, [false; 3]);
-        assert_eq!(flow.speakers[0].longest_monologue_ms, 2000);
+        assert_eq!(flow.speakers[0].longest_monologue_ms, Some(2000));
     }
 
     #[test]
@@ -240,7 +242,7 @@ mod tests {
     fn a_long_silence_ends_a_turn() {
         let flow = of(20_000, &[said(0, 0, 2000, "One moment."), said(0, 5000, 6000, "It is back.")]);
         assert_eq!(texts(&flow), ["One moment.", "It is back."]);
-        assert!(flow.call.switches_per_hour.abs() < 1e-6);
+        assert_eq!(flow.call.switches_per_hour, Some(0.0));
     }
 
     #[test]
@@ -248,7 +250,7 @@ mod tests {
         let flow = of(60_000, &[]);
         assert!(flow.turns.is_empty() && flow.speakers.is_empty());
         assert_eq!((flow.call.speech_ms, flow.call.silence_ms, flow.call.longest_silence_ms), (0, 60_000, 60_000));
-        assert_eq!((flow.call.switches_per_hour, flow.call.talk_to_listen), (0.0, None));
+        assert_eq!((flow.call.switches_per_hour, flow.call.talk_to_listen), (Some(0.0), None));
     }
 
     #[test]
@@ -258,6 +260,45 @@ mod tests {
         let flow = CallFlow::of(&FlowConfig::default(), &mono, &[said(0, 0, 1000, "Hello there.")]);
         assert_eq!((flow.turns[0].speaker.as_str(), flow.turns[0].role.as_deref()), ("channel-0", None));
         assert_eq!(flow.call.talk_to_listen, None);
+    }
+
+    #[test]
+    fn what_a_shared_channel_cannot_tell_is_null() {
+        let segments = [said(0, 0, 4000, "Good morning, how can I help?"), said(0, 6500, 9000, "My line is down.")];
+        let shared = |change: fn(&mut Call)| {
+            let mut call = call(20_000);
+            call.channel_count = Some(1);
+            call.participants[1].channel = None;
+            change(&mut call);
+            CallFlow::of(&FlowConfig::default(), &call, &segments)
+        };
+        // The agent is on channel 0, and so is the customer.
+        for flow in [shared(|_| {}), shared(|c| c.participants.iter_mut().for_each(|p| p.channel = None))] {
+            assert!(flow.turns.iter().all(|t| t.overlap_ms.is_none() && t.role.is_none() && t.speaker == "channel-0"));
+            assert_eq!((flow.call.overlap_ms, flow.call.switches_per_hour), (None, None));
+            let [speaker] = &flow.speakers[..] else { panic!("one channel") };
+            assert_eq!(
+                (speaker.talk_share, speaker.interruption_count, speaker.longest_monologue_ms),
+                (None, None, None)
+            );
+            // What the channel tells all the same.
+            assert_eq!((speaker.talk_ms, speaker.word_count, speaker.question_count), (6500, 10, 1));
+            assert_eq!((flow.call.speech_ms, flow.turns[1].pause_before_ms), (6500, 2500));
+        }
+        // A voicemail of which it is said that only the customer takes part.
+        let alone = shared(|call| {
+            call.participants.remove(0);
+            call.participants[0].channel = Some(0);
+        });
+        assert_eq!((alone.speakers[0].talk_share, alone.speakers[0].role.as_deref()), (Some(1.0), Some("customer")));
+        assert_eq!((alone.call.overlap_ms, alone.call.switches_per_hour), (Some(0), Some(0.0)));
+        // The other's channel was withheld: who speaks is known, and what the other did meanwhile is not.
+        let withheld = shared(|call| {
+            call.status = "partial".into();
+            (call.channel_count, call.participants[1].channel) = (Some(2), Some(1));
+        });
+        assert_eq!((withheld.speakers[0].role.as_deref(), withheld.speakers[0].talk_share), (Some("agent"), None));
+        assert_eq!((withheld.call.overlap_ms, withheld.call.switches_per_hour), (None, None));
     }
 
     #[test]
@@ -291,22 +332,23 @@ mod tests {
             let last = flow.turns.iter().map(|t| t.end_ms).max().unwrap_or(0);
             prop_assert_eq!(flow.call.speech_ms + flow.call.silence_ms, last.max(50_000));
             prop_assert!(flow.call.silence_ms >= 0 && flow.call.longest_silence_ms <= flow.call.silence_ms);
-            prop_assert!(flow.call.overlap_ms <= flow.call.speech_ms);
+            let overlap_ms = flow.call.overlap_ms.expect("apart");
+            prop_assert!(overlap_ms <= flow.call.speech_ms);
             let talk: i64 = flow.speakers.iter().map(|s| s.talk_ms).sum();
-            prop_assert!(flow.call.speech_ms + flow.call.overlap_ms <= talk);
+            prop_assert!(flow.call.speech_ms + overlap_ms <= talk);
             prop_assert!(talk <= 3 * flow.call.speech_ms);
             if talk > 0 {
-                let shares: f32 = flow.speakers.iter().map(|s| s.talk_share).sum();
+                let shares: f32 = flow.speakers.iter().filter_map(|s| s.talk_share).sum();
                 prop_assert!((shares - 1.0).abs() < 1e-5);
             }
             for (i, turn) in flow.turns.iter().enumerate() {
                 prop_assert_eq!(turn.turn_index, i as i32);
                 prop_assert!(turn.start_ms <= turn.end_ms && turn.pause_before_ms >= 0);
-                prop_assert!(turn.overlap_ms <= turn.end_ms - turn.start_ms);
+                prop_assert!(turn.overlap_ms.expect("apart") <= turn.end_ms - turn.start_ms);
             }
             prop_assert!(flow.turns.windows(2).all(|t| (t[0].start_ms, t[0].channel) <= (t[1].start_ms, t[1].channel)));
             for s in &flow.speakers {
-                prop_assert!(s.longest_monologue_ms <= last && s.interruption_count <= s.turn_count);
+                prop_assert!(s.longest_monologue_ms <= Some(last) && s.interruption_count <= Some(s.turn_count));
                 prop_assert!((0.0..=1.0).contains(&s.filler_share));
             }
             let mut reversed = segments.clone();

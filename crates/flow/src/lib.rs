@@ -11,7 +11,8 @@
 //!
 //! Turns are ordered by start, then channel; `turn_index` counts them. Words of one channel are one speaker's. A
 //! backchannel ("uh-huh", under a second, while the other keeps the floor) is a turn of its own, and neither ends the
-//! turn that it accompanies nor counts as a change of speaker.
+//! turn that it accompanies nor counts as a change of speaker. What cannot be told of a call whose people share a channel, such
+//! as their shares of the talk, is null (`apart`).
 //!
 //! ```
 //! use flow::{CallFlow, FlowConfig};
@@ -33,6 +34,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod apart;
 mod config;
 mod flow;
 mod kinds;

@@ -1,7 +1,8 @@
-//! The numbers of a call and of its speakers. Each definition stands in `tables.rs` of schema, beside its column.
+//! The numbers of a call and of its speakers. Each definition stands in `columns.rs` of schema, beside its column.
 
 use crate::{
     FlowConfig,
+    apart::told_apart,
     spans::{covered, length, longest_gap},
     speech::{fillers, questions, word_count},
     turns::{Spoken, Utterance, speaker},
@@ -24,6 +25,7 @@ pub(crate) fn speakers(config: &FlowConfig, call: &Call, spoken: &[Spoken], turn
         own.map(|u| u.end() - u.start()).sum()
     };
     let all_talk = channels.iter().map(|&c| talk(c)).sum::<i64>();
+    let apart = told_apart(call);
     let row = |&channel: &i32| {
         let own = || spoken.iter().zip(turns).filter(|(_, turn)| turn.channel == channel);
         let words = || own().map(|(_, turn)| turn.words.as_slice());
@@ -34,14 +36,14 @@ pub(crate) fn speakers(config: &FlowConfig, call: &Call, spoken: &[Spoken], turn
             speaker,
             role,
             talk_ms,
-            talk_share: if all_talk > 0 { (talk_ms as f64 / all_talk as f64) as f32 } else { 0.0 },
+            talk_share: apart.then(|| if all_talk > 0 { (talk_ms as f64 / all_talk as f64) as f32 } else { 0.0 }),
             turn_count: own().count() as i32,
             word_count: word_count as i32,
             words_per_minute: (talk_ms > 0).then(|| word_count as f32 * MINUTE_MS / talk_ms as f32),
             // Backchannels do not end a turn, so that the longest stretch held is the longest turn.
-            longest_monologue_ms: own().map(|(_, t)| t.end_ms - t.start_ms).max().unwrap_or(0),
+            longest_monologue_ms: apart.then(|| own().map(|(_, t)| t.end_ms - t.start_ms).max().unwrap_or(0)),
             question_count: words().map(|w| questions(w, config.utterance_gap_ms)).sum::<usize>() as i32,
-            interruption_count: own().filter(|(_, turn)| interrupts(turn, turns)).count() as i32,
+            interruption_count: apart.then(|| own().filter(|(_, turn)| interrupts(turn, turns)).count() as i32),
             pause_median_ms: median(
                 own().filter(|(_, t)| t.turn_index > 0 && !late(t, turns)).map(|(_, t)| t.pause_before_ms),
             ),
@@ -89,13 +91,15 @@ pub(crate) fn of_call(call: &Call, spoken: &[Spoken], speakers: &[SpeakerMetrics
     let talk =
         |role: &str| -> i64 { speakers.iter().filter(|s| s.role.as_deref() == Some(role)).map(|s| s.talk_ms).sum() };
     let (agent, customer) = (talk("agent"), talk("customer"));
+    let apart = told_apart(call);
+    let per_hour = || if duration > 0 { switches as f32 * HOUR_MS / duration as f32 } else { 0.0 };
     CallMetrics {
         call_id: call.call_id.clone(),
         speech_ms: length(&speech),
         silence_ms: duration - length(&speech),
         longest_silence_ms: longest_gap(&speech, duration),
-        overlap_ms: length(&covered(spans(), 2)),
-        switches_per_hour: if duration > 0 { switches as f32 * HOUR_MS / duration as f32 } else { 0.0 },
+        overlap_ms: apart.then(|| length(&covered(spans(), 2))),
+        switches_per_hour: apart.then(per_hour),
         talk_to_listen: (agent > 0 && customer > 0).then(|| agent as f32 / customer as f32),
     }
 }

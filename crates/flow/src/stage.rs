@@ -17,7 +17,7 @@ use schema::{
 use std::{collections::HashSet, ops::Range, sync::Arc};
 
 /// Raised when the same input gives another output.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The stage `flow`: segments in; turns, metrics and topics out.
 pub struct Flow {
@@ -27,6 +27,11 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// The tables that it reads.
+    pub const INPUTS: &'static [Table] = &[Table::Calls, Table::Segments];
+    /// The tables that it writes.
+    pub const OUTPUTS: &'static [Table] = &[Table::Turns, Table::SpeakerMetrics, Table::CallMetrics, Table::Topics];
+
     /// A stage that embeds turns with `encoder`, whose weights `model` names.
     pub fn new(config: FlowConfig, encoder: Arc<SentenceEncoder>, model: ModelId) -> Self {
         Self { config, encoder, model }
@@ -59,11 +64,11 @@ impl Stage for Flow {
     }
 
     fn inputs(&self) -> &'static [Table] {
-        &[Table::Calls, Table::Segments]
+        Self::INPUTS
     }
 
     fn outputs(&self) -> &'static [Table] {
-        &[Table::Turns, Table::SpeakerMetrics, Table::CallMetrics, Table::Topics]
+        Self::OUTPUTS
     }
 
     fn models(&self) -> Vec<ModelId> {

@@ -2,6 +2,7 @@
 
 use crate::{
     FlowConfig,
+    apart::{is_alone_on, told_apart},
     spans::{Span, covered, shared},
     speech::{ends_with_question, is_backchannel},
 };
@@ -159,11 +160,11 @@ pub(crate) fn turns(config: &FlowConfig, all: Vec<Utterance>) -> Vec<Spoken> {
     turns
 }
 
-/// Who is heard on a channel: the one participant the call list puts there, else `channel-N`.
+/// Who is heard on a channel: the one participant the call list puts there, where nobody else can be on it, else `channel-N`.
 pub(crate) fn speaker(call: &Call, channel: i32) -> (String, Option<String>) {
     let mut there = call.participants.iter().filter(|p| p.channel == Some(channel));
     match (there.next(), there.next()) {
-        (Some(p), None) => (p.participant_id.clone(), p.role.clone()),
+        (Some(p), None) if is_alone_on(call, channel) => (p.participant_id.clone(), p.role.clone()),
         _ => (format!("channel-{channel}"), None),
     }
 }
@@ -179,6 +180,7 @@ pub(crate) fn rows(call: &Call, segments: &[Segment], turns: &[Spoken]) -> Vec<T
         .into_iter()
         .map(|channel| (channel, covered(turns.iter().filter(|t| t.channel() != channel).map(Spoken::span), 1)))
         .collect();
+    let apart = told_apart(call);
     let row = |(index, turn): (usize, &Spoken)| {
         let (channel, span) = (turn.channel(), turn.span());
         let (speaker, role) = speaker(call, channel);
@@ -197,7 +199,7 @@ pub(crate) fn rows(call: &Call, segments: &[Segment], turns: &[Spoken]) -> Vec<T
                 .iter()
                 .find(|s| s.channel == channel && s.end_ms >= span.0)
                 .and_then(|s| s.language.clone()),
-            overlap_ms: others.get(&channel).map_or(0, |others| shared(span, others)),
+            overlap_ms: apart.then(|| others.get(&channel).map_or(0, |others| shared(span, others))),
             pause_before_ms: (span.0 - before).max(0),
             words,
         }

@@ -54,6 +54,7 @@ fn call(id: &str, status: &str) -> Call {
     };
     Call {
         call_id: id.into(),
+        started_on: None,
         source_uri: format!("{id}.wav"),
         content_sha256: None,
         container: None,
@@ -68,6 +69,7 @@ fn call(id: &str, status: &str) -> Call {
         crm: [].into(),
         status: status.into(),
         status_reason: None,
+        outcome: None,
         source_version: None,
         byte_size: None,
         duplicate_of: None,

@@ -5,7 +5,7 @@ use crate::{
     doubt::{denies, lookalike},
 };
 use arrow::{array::timezone::Tz, compute::kernels::cast_utils::string_to_datetime};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use schema::Participant;
 use std::collections::{BTreeMap, BTreeSet};
 use unicode_normalization::UnicodeNormalization;
@@ -254,6 +254,8 @@ impl<'a> Reading<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Meaning {
     pub started_at: Option<DateTime<Utc>>,
+    /// The day of that, in the call's own time zone.
+    pub started_on: Option<NaiveDate>,
     pub direction: Option<String>,
     pub language: Option<String>,
     /// None where the row has no column that means something here: such a row is none of the call list.
@@ -294,8 +296,12 @@ impl Meaning {
             }
         }
         if let Some(started_at) = cells.get("started_at") {
-            match instant(started_at, cells.get("time_zone").map(String::as_str).or(zone)) {
-                Ok(instant) => meaning.started_at = Some(instant),
+            let own_zone = cells.get("time_zone").map(String::as_str);
+            match instant(started_at, own_zone.or(zone)) {
+                Ok(instant) => {
+                    meaning.started_at = Some(instant);
+                    meaning.started_on = Some(day(instant, started_at, own_zone, zone));
+                }
                 Err(message) => meaning.notes.push(message),
             }
         }
@@ -398,6 +404,19 @@ fn instant(text: &str, zone_name: Option<&str>) -> Result<DateTime<Utc>, String>
     })
 }
 
+/// The day of an instant where the call was: in the row's zone, else by the offset that the cell itself has, else in the
+/// pipeline's zone. An offset of zero is how exports write UTC, and says nothing of where the call was.
+fn day(instant: DateTime<Utc>, text: &str, own_zone: Option<&str>, zone_name: Option<&str>) -> NaiveDate {
+    let within = |name: Option<&str>| {
+        name.and_then(|name| zone(name).ok()).map(|zone| instant.with_timezone(&zone).date_naive())
+    };
+    let written = || DateTime::parse_from_rfc3339(text).ok().filter(|at| at.offset().local_minus_utc() != 0);
+    within(own_zone)
+        .or_else(|| written().map(|at| at.date_naive()))
+        .or_else(|| within(zone_name))
+        .unwrap_or_else(|| instant.date_naive())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -450,6 +469,30 @@ mod tests {
             assert!(error(hour, berlin).contains("showed twice or never"), "{hour}");
         }
         assert!(error("2026-03-02 14:30", Some("Mars/Olympus")).contains("\"Mars/Olympus\" is no time zone"));
+    }
+
+    #[test]
+    fn the_day_is_that_of_the_calls_own_zone() {
+        let day = |text: &str, own: Option<&str>, zone: Option<&str>| {
+            let mut row = cells(&[("started_at", text)]);
+            row.extend(own.map(|own| ("time_zone".to_owned(), own.to_owned())));
+            Meaning::of(&row, zone).started_on.map(|day| day.to_string())
+        };
+        for (text, own, zone, wanted) in [
+            ("2026-03-02T23:30:00-08:00", None, None, "2026-03-02"),
+            ("2026-03-02T23:30:00Z", None, None, "2026-03-02"),
+            ("2026-03-02T23:30:00Z", None, Some("Europe/Berlin"), "2026-03-03"),
+            ("2026-03-02T23:30:00+00:00", Some("America/New_York"), Some("Europe/Berlin"), "2026-03-02"),
+            ("2026-03-02 00:15", None, Some("Asia/Tokyo"), "2026-03-02"),
+            ("2026-03-02 23:45:00", Some("Pacific/Auckland"), None, "2026-03-02"),
+            ("2026-03-02T00:30:00+09:00", None, Some("Europe/Berlin"), "2026-03-02"),
+            ("2026-03-02T00:30:00+09:00", Some("Europe/Berlin"), None, "2026-03-01"),
+            ("2026-07-01", Some("+13:00"), None, "2026-07-01"),
+        ] {
+            assert_eq!(day(text, own, zone).as_deref(), Some(wanted), "{text} {own:?} {zone:?}");
+        }
+        assert_eq!(day("yesterday", None, None), None);
+        assert_eq!(Meaning::of(&cells(&[("agent_id", "7")]), None).started_on, None);
     }
 
     #[test]

@@ -220,6 +220,7 @@ impl Joiner<'_> {
         }
         Recording {
             call_id,
+            started_on: meaning.started_on,
             source_uri: found.uri,
             source_version: found.version.as_ref().map(|v| v.version.clone()),
             started_at: meaning.started_at,

@@ -39,6 +39,11 @@ enum Read {
 }
 
 impl Ingest {
+    /// The tables that it reads.
+    pub const INPUTS: &'static [Table] = &[Table::Recordings];
+    /// The tables that it writes.
+    pub const OUTPUTS: &'static [Table] = &[Table::Audio, Table::Calls];
+
     /// The stage with this configuration.
     pub fn new(config: IngestConfig) -> Self {
         Self { config }
@@ -181,8 +186,8 @@ impl Ingest {
         call.damage = Some(sound.damage());
         let mut heard = sound.channels();
         heard.retain(|sound| !withheld.iter().any(|&withheld| withheld as i32 == sound.channel));
-        if heard.iter().any(|channel| channel.copy_of.is_some()) {
-            // Both are on both channels: what the rule says of a channel a speaker does not hold.
+        if heard.iter().any(|channel| channel.copy_of.is_some()) || heard.iter().filter(|c| !c.silent).count() == 1 {
+            // Both are on the channel that is heard: what the rule says of a channel a speaker does not hold.
             call.participants = listed;
         }
         call.channels = Some(heard);
@@ -196,11 +201,11 @@ impl Stage for Ingest {
     }
 
     fn inputs(&self) -> &'static [Table] {
-        &[Table::Recordings]
+        Self::INPUTS
     }
 
     fn outputs(&self) -> &'static [Table] {
-        &[Table::Audio, Table::Calls]
+        Self::OUTPUTS
     }
 
     fn models(&self) -> Vec<ModelId> {
@@ -228,6 +233,7 @@ impl Stage for Ingest {
 fn unread(recording: Recording) -> Call {
     Call {
         call_id: recording.call_id,
+        started_on: recording.started_on,
         source_uri: recording.source_uri,
         content_sha256: recording.content_sha256,
         container: None,
@@ -242,6 +248,7 @@ fn unread(recording: Recording) -> Call {
         crm: recording.crm,
         status: "ready".into(),
         status_reason: None,
+        outcome: None,
         source_version: recording.source_version,
         byte_size: recording.byte_size,
         duplicate_of: recording.duplicate_of,

@@ -73,6 +73,18 @@ impl Graph {
     }
 }
 
+/// The tables that a stage reads and those that it writes, as the stage itself names them.
+pub fn tables_of(stage: StageName) -> (&'static [Table], &'static [Table]) {
+    match stage {
+        StageName::Ingest => (ingest::Ingest::INPUTS, ingest::Ingest::OUTPUTS),
+        StageName::Transcribe => (transcribe::Transcribe::INPUTS, transcribe::Transcribe::OUTPUTS),
+        StageName::Flow => (flow::Flow::INPUTS, flow::Flow::OUTPUTS),
+        StageName::Summarize => (summarize::Summarize::INPUTS, summarize::Summarize::OUTPUTS),
+        StageName::Extract => (extract::Extract::INPUTS, extract::Extract::OUTPUTS),
+        StageName::Sentiment => (sentiment::SentimentStage::INPUTS, sentiment::SentimentStage::OUTPUTS),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //! holds one table, named by the key `nightcall.table` of its schema's metadata; a table may come in several streams.
 //! Calls given up travel as a stream of `stage_errors`.
 
-use crate::PipelineError;
+use crate::{PipelineError, days::Days};
 use arrow::{
     array::RecordBatch,
     ipc::{reader::StreamReader, writer::StreamWriter},
@@ -12,8 +12,9 @@ use schema::{
     CallFailure, Item, Sink, Stage, StageError, StageErrorRow, StageName, Table, from_batch, to_batch, validate,
 };
 use std::{
+    collections::VecDeque,
     io::{BufRead, BufReader, Read, Write},
-    sync::mpsc::sync_channel,
+    sync::{Mutex, PoisonError, mpsc::sync_channel},
     thread,
 };
 
@@ -26,15 +27,21 @@ pub fn run_as_filter(
     input: impl Read + Send,
     output: impl Write,
 ) -> Result<Vec<CallFailure>, PipelineError> {
-    let mut writer = TableWriter::new(stage.name(), output);
+    let days = Mutex::default();
+    let mut writer = TableWriter::new(stage.name(), output, &days);
     let (sender, receiver) = sync_channel(QUEUE);
     thread::scope(|scope| {
         let inputs = stage.inputs();
         let reader = scope.spawn(move || {
-            read_tables(&mut BufReader::new(input), |item| match &item {
-                // What another stage wrote beside the tables that this one reads.
-                Item::Batch(table, _) if !inputs.contains(table) => true,
-                _ => sender.send(item).is_ok(),
+            read_tables(&mut BufReader::new(input), |item| {
+                if let Item::Batch(table, batch) = &item {
+                    days.lock().unwrap_or_else(PoisonError::into_inner).learn(*table, batch);
+                    // What another stage wrote beside the tables that this one reads.
+                    if !inputs.contains(table) {
+                        return true;
+                    }
+                }
+                sender.send(item).is_ok()
             })
         });
         let ran = stage.run(&mut receiver.iter(), &mut writer);
@@ -76,8 +83,13 @@ fn read_tables(input: &mut dyn BufRead, mut each: impl FnMut(Item) -> bool) -> R
 }
 
 /// A sink that writes each run of batches of one table as one stream.
-struct TableWriter<W: Write> {
+///
+/// Rows have the days of their calls, so they wait for the rows of these calls to be read, and those that come after them
+/// wait too: what is written does not depend on which thread is faster.
+struct TableWriter<'a, W: Write> {
     stage: StageName,
+    days: &'a Mutex<Days>,
+    waiting: VecDeque<(Table, RecordBatch)>,
     open: Open<W>,
     failures: Vec<CallFailure>,
 }
@@ -88,14 +100,44 @@ enum Open<W: Write> {
     Broken,
 }
 
-impl<W: Write> TableWriter<W> {
-    fn new(stage: StageName, output: W) -> Self {
-        Self { stage, open: Open::Idle(output), failures: Vec::new() }
+impl<'a, W: Write> TableWriter<'a, W> {
+    fn new(stage: StageName, output: W, days: &'a Mutex<Days>) -> Self {
+        Self { stage, days, waiting: VecDeque::new(), open: Open::Idle(output), failures: Vec::new() }
+    }
+
+    /// Writes the batches whose calls' days are known, up to the first of which they are not; at the end, all.
+    fn flush(&mut self, end: bool) -> Result<(), StageError> {
+        while let Some((table, batch)) = self.waiting.front() {
+            let days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+            if !end && !days.are_known(*table, batch) {
+                break;
+            }
+            let (table, batch) = (*table, days.write(*table, batch).map_err(|e| StageError::Internal(e.to_string()))?);
+            drop(days);
+            self.waiting.pop_front();
+            self.write(table, &batch)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, table: Table, batch: &RecordBatch) -> Result<(), StageError> {
+        if !matches!(self.open, Open::Stream(open, _) if open == table) {
+            self.close()?;
+            if let Open::Idle(output) = std::mem::replace(&mut self.open, Open::Broken) {
+                let writer = StreamWriter::try_new(output, &table.schema()).map_err(|_| StageError::Closed)?;
+                self.open = Open::Stream(table, Box::new(writer));
+            }
+        }
+        match &mut self.open {
+            // A reader that has gone away is no error of the stage.
+            Open::Stream(_, writer) => writer.write(batch).map_err(|_| StageError::Closed),
+            _ => Err(StageError::Closed),
+        }
     }
 
     /// Ends the last stream. A reader that went away early has had what it wanted.
     fn finish(mut self) -> Result<Vec<CallFailure>, PipelineError> {
-        match self.close() {
+        match self.flush(true).and_then(|()| self.close()) {
             Ok(()) | Err(StageError::Closed) => Ok(self.failures),
             Err(e) => Err(e.into()),
         }
@@ -113,20 +155,10 @@ impl<W: Write> TableWriter<W> {
     }
 }
 
-impl<W: Write> Sink for TableWriter<W> {
+impl<W: Write> Sink for TableWriter<'_, W> {
     fn batch(&mut self, table: Table, batch: RecordBatch) -> Result<(), StageError> {
-        if !matches!(self.open, Open::Stream(open, _) if open == table) {
-            self.close()?;
-            if let Open::Idle(output) = std::mem::replace(&mut self.open, Open::Broken) {
-                let writer = StreamWriter::try_new(output, &table.schema()).map_err(|_| StageError::Closed)?;
-                self.open = Open::Stream(table, Box::new(writer));
-            }
-        }
-        match &mut self.open {
-            // A reader that has gone away is no error of the stage.
-            Open::Stream(_, writer) => writer.write(&batch).map_err(|_| StageError::Closed),
-            _ => Err(StageError::Closed),
-        }
+        self.waiting.push_back((table, batch));
+        self.flush(false)
     }
 
     fn fail(&mut self, failure: CallFailure) -> Result<(), StageError> {

@@ -16,10 +16,12 @@
 
 mod assemble;
 mod bench;
+mod days;
 mod error;
 mod graph;
 mod hear;
 mod ipc;
+mod outcome;
 mod output;
 mod plan;
 mod progress;
@@ -33,6 +35,7 @@ mod texts;
 pub use assemble::{Assembly, devices, set_threads};
 pub use bench::{bench_encoder, bench_text};
 pub use error::PipelineError;
+pub use graph::tables_of;
 pub use inference::{DeviceChoice, Precision, open_device, processor};
 pub use ingest::{Discovery, codecs, discover, ffmpeg_version};
 pub use ipc::run_as_filter;

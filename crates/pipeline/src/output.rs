@@ -1,6 +1,6 @@
 //! What a stage pushed for a shard: collected, put in order, committed.
 
-use crate::{PipelineError, graph::Node};
+use crate::{PipelineError, days::Days, graph::Node};
 use arrow::{
     array::{Array, AsArray, RecordBatch, UInt64Array},
     compute::{concat_batches, take_record_batch},
@@ -52,6 +52,8 @@ pub(crate) struct Commit<'a> {
     pub fingerprints: &'a BTreeMap<Table, Fingerprint>,
     /// For the stamp of `calls`.
     pub inputs: &'a crate::plan::Inputs,
+    /// For the rows of every table.
+    pub days: &'a Days,
     pub now: DateTime<Utc>,
 }
 
@@ -71,12 +73,13 @@ impl Commit<'_> {
             if !self.kept.is_empty() {
                 batches.extend(select(&self.store.batches(&key)?, |call| self.kept.contains(call))?);
             }
-            let batch = in_call_order(table, &batches)?;
+            let batch = self.days.write(table, &in_call_order(table, &batches)?)?;
             let stamp = Stamp {
                 stage: node.name.to_string(),
                 fingerprint: self.fingerprints.get(&table).cloned().unwrap_or_else(|| Fingerprint::from_hex("")),
                 models: node.models.clone(),
                 inputs: if table == Table::Calls { self.inputs.clone() } else { BTreeMap::new() },
+                open: table == Table::Calls,
             };
             self.store.write(&key, std::slice::from_ref(&batch), &stamp)?;
             written.insert(table, vec![batch]);
@@ -123,7 +126,7 @@ impl Commit<'_> {
         }
         let stamp = Stamp { stage: stage.to_string(), ..Stamp::default() };
         let batch = to_batch(&rows).map_err(StageError::from)?;
-        Ok(self.store.write(&key, &[batch], &stamp)?)
+        Ok(self.store.write(&key, &[self.days.write(Table::StageErrors, &batch)?], &stamp)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is to be done: which calls share a shard, and what each of a shard's tables depends on.
 //!
-//! A call stays in the shard it was first given. New calls are sorted by `call_id` and cut into new shards, whose names
-//! are hashes of their calls; so a run that was cut off and is begun again plans the very same shards.
+//! A call stays in the shard it was first given. New calls are sorted by their day and `call_id` and cut into new shards,
+//! whose names are hashes of their calls; so a run that was cut off and is begun again plans the very same shards.
 
 use crate::graph::Graph;
 use schema::{Fingerprint, Recording, StageName, Table};
@@ -32,7 +32,8 @@ pub(crate) fn shards(
     assigned: &BTreeMap<String, String>,
     shard_size: usize,
 ) -> Vec<Shard> {
-    recordings.sort_by(|a, b| a.call_id.cmp(&b.call_id));
+    // Calls of one day lie together, so that a query for some days need not read the others.
+    recordings.sort_by(|a, b| (a.started_on, &a.call_id).cmp(&(b.started_on, &b.call_id)));
     let mut old: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
     let mut new = Vec::new();
     for recording in recordings {
@@ -44,6 +45,7 @@ pub(crate) fn shards(
     let mut shards: Vec<Shard> = old
         .into_iter()
         .map(|(name, recordings)| {
+            let recordings = by_call(recordings);
             let present: BTreeSet<&str> = recordings.iter().map(|r| r.call_id.as_str()).collect();
             let members = assigned.iter().filter(|(_, shard)| **shard == name).map(|(call, _)| call);
             let absent = members.filter(|call| !present.contains(call.as_str())).cloned().collect();
@@ -51,11 +53,17 @@ pub(crate) fn shards(
         })
         .collect();
     for group in new.chunks(shard_size.max(1)) {
+        let group = by_call(group.to_vec());
         let digest = Fingerprint::of(group.iter().map(|r| r.call_id.as_bytes()));
         let name = digest.as_str()[..12].to_owned();
-        shards.push(Shard { name, recordings: group.to_vec(), absent: BTreeSet::new() });
+        shards.push(Shard { name, recordings: group, absent: BTreeSet::new() });
     }
     shards
+}
+
+fn by_call(mut recordings: Vec<Recording>) -> Vec<Recording> {
+    recordings.sort_by(|a, b| a.call_id.cmp(&b.call_id));
+    recordings
 }
 
 impl Shard {
@@ -123,6 +131,7 @@ mod tests {
     fn recording(call_id: &str) -> Recording {
         Recording {
             call_id: call_id.into(),
+            started_on: None,
             source_uri: format!("{call_id}.wav"),
             source_version: Some("1".into()),
             started_at: None,
@@ -149,6 +158,20 @@ mod tests {
         let b = shards(["b", "c", "a"].map(recording).to_vec(), &BTreeMap::new(), 2);
         assert_eq!(names(&a), [vec!["a", "b"], vec!["c"]]);
         assert_eq!(a.iter().map(|s| &s.name).collect::<Vec<_>>(), b.iter().map(|s| &s.name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn calls_of_a_day_share_a_shard() {
+        let on = |call: &str, day: &str| Recording { started_on: day.parse().ok(), ..recording(call) };
+        let calls = [
+            on("a", "2026-03-03"),
+            on("b", "2026-03-02"),
+            on("c", "2026-03-03"),
+            on("d", "2026-03-02"),
+            recording("e"),
+        ];
+        assert_eq!(names(&shards(calls.to_vec(), &BTreeMap::new(), 2)), [vec!["b", "e"], vec!["a", "d"], vec!["c"]]);
+        assert_eq!(names(&shards(calls[..4].to_vec(), &BTreeMap::new(), 2)), [vec!["b", "d"], vec!["a", "c"]]);
     }
 
     #[test]

@@ -86,6 +86,7 @@ fn recording(call: Call, version: Option<Version>, again: bool) -> Recording {
     Recording {
         source_version,
         call_id: call.call_id,
+        started_on: call.started_on,
         source_uri: call.source_uri,
         started_at: call.started_at,
         direction: call.direction,

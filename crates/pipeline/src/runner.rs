@@ -12,14 +12,18 @@
 
 use crate::{
     Event, PipelineError, Progress,
+    days::Days,
     graph::{Graph, Node},
     hear::{self, Heard, Over, Task},
+    outcome,
     output::{Commit, Output, select},
     plan::{self, Inputs, Shard},
 };
 use arrow::array::{AsArray, RecordBatch};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use schema::{FailureKind, Fingerprint, Item, Recording, Sink, Stage, StageError, StageErrorRow, StageName, Table};
+use schema::{
+    FailureKind, Fingerprint, Item, Recording, Sink, Stage, StageError, StageErrorRow, StageName, Table, to_batch,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic,
@@ -89,6 +93,8 @@ struct Work {
     inputs: Inputs,
     fingerprints: BTreeMap<Table, Fingerprint>,
     wanted: BTreeSet<StageName>,
+    /// Whether a run was cut off before it had settled what became of the calls.
+    open: bool,
 }
 
 impl<'a> Runner<'a> {
@@ -110,7 +116,7 @@ impl<'a> Runner<'a> {
         let mut works = Vec::new();
         for shard in plan::shards(recordings, &self.store.shards()?, options.shard_size) {
             let work = self.plan(shard, &again, options.again.is_some())?;
-            if !work.wanted.is_empty() {
+            if !work.wanted.is_empty() || work.open {
                 works.push(work);
             }
         }
@@ -123,6 +129,7 @@ impl<'a> Runner<'a> {
 
     fn plan(&self, shard: Shard, again: &BTreeSet<StageName>, stored: bool) -> Result<Work, PipelineError> {
         let calls = self.store.stamp(&Key::new(Table::Calls, &shard.name))?;
+        let open = calls.as_ref().is_some_and(|stamp| stamp.open);
         let inputs = shard.inputs(&calls.map(|stamp| stamp.inputs).unwrap_or_default(), stored);
         let fingerprints = plan::fingerprints(&self.graph, &inputs);
         let mut wanted = again.clone();
@@ -138,7 +145,7 @@ impl<'a> Runner<'a> {
                 anew.extend(node.outputs.iter().filter(|table| table.stored()));
             }
         }
-        Ok(Work { shard, inputs, fingerprints, wanted })
+        Ok(Work { shard, inputs, fingerprints, wanted, open })
     }
 
     /// The stages.
@@ -239,8 +246,12 @@ impl<'a> Reader<'a> {
     fn work(&mut self, work: &Work, heard: Option<Heard>, number: usize) -> Result<bool, PipelineError> {
         let mut tables = BTreeMap::new();
         let mut waiting = BTreeSet::new();
+        let days = self.days(work)?;
+        if heard.is_none() && !work.wanted.is_empty() {
+            outcome::reopen(self.store, &work.shard.name)?;
+        }
         if let Some(heard) = heard
-            && let Some(broken) = self.commit_heard(work, heard, &mut tables)?
+            && let Some(broken) = self.commit_heard(work, &days, heard, &mut tables)?
         {
             waiting.extend(self.graph.from(broken));
         }
@@ -251,7 +262,7 @@ impl<'a> Reader<'a> {
             }
             self.progress.event(Event::Stage { stage: name, shard: number, shards: self.shards });
             let began = Instant::now();
-            let ended = self.read(work, name, &mut tables)?;
+            let ended = self.read(work, &days, name, &mut tables)?;
             log::info!(
                 "shard {number}/{} ({}): {name} took {:.2} s",
                 self.shards,
@@ -264,18 +275,31 @@ impl<'a> Reader<'a> {
                 Ended::Cancelled => return Ok(false),
             }
         }
+        outcome::settle(self.store, &work.shard.name, &tables, &days)?;
         Ok(true)
+    }
+
+    /// The days of the shard's calls.
+    fn days(&self, work: &Work) -> Result<Days, PipelineError> {
+        let mut days = Days::default();
+        days.learn(Table::Recordings, &to_batch(&work.shard.recordings).map_err(StageError::from)?);
+        if !work.shard.absent.is_empty() {
+            let stored = self.store.batches(&Key::new(Table::Calls, &work.shard.name))?;
+            stored.iter().for_each(|batch| days.learn(Table::Calls, batch));
+        }
+        Ok(days)
     }
 
     /// Commits calls and segments, and names the stage that could not run, if one could not.
     fn commit_heard(
         &self,
         work: &Work,
+        days: &Days,
         heard: Heard,
         tables: &mut BTreeMap<Table, Vec<RecordBatch>>,
     ) -> Result<Option<StageName>, PipelineError> {
         let calls: Vec<String> = work.shard.recordings.iter().map(|r| r.call_id.clone()).collect();
-        let mut commit = commit(self.store, work, &work.shard.absent);
+        let mut commit = commit(self.store, work, &work.shard.absent, days);
         let (read, ingested) = heard.ingest;
         // Recordings whose store did not answer are read by the next run: what is written here counts as stale.
         let stale = BTreeMap::new();
@@ -311,6 +335,7 @@ impl<'a> Reader<'a> {
     fn read(
         &mut self,
         work: &Work,
+        days: &Days,
         name: StageName,
         tables: &mut BTreeMap<Table, Vec<RecordBatch>>,
     ) -> Result<Ended, PipelineError> {
@@ -341,7 +366,7 @@ impl<'a> Reader<'a> {
             return Ok(Ended::Cancelled);
         }
         let none = BTreeSet::new();
-        let commit = commit(self.store, work, &none);
+        let commit = commit(self.store, work, &none, days);
         match result {
             Ok(()) => {
                 tables.extend(commit.write(node, output)?);
@@ -379,9 +404,9 @@ pub(crate) fn is_current(
     Ok(true)
 }
 
-fn commit<'a>(store: &'a Store, work: &'a Work, kept: &'a BTreeSet<String>) -> Commit<'a> {
+fn commit<'a>(store: &'a Store, work: &'a Work, kept: &'a BTreeSet<String>, days: &'a Days) -> Commit<'a> {
     let (shard, fingerprints, inputs) = (work.shard.name.as_str(), &work.fingerprints, &work.inputs);
-    Commit { store, shard, kept, fingerprints, inputs, now: chrono::Utc::now() }
+    Commit { store, shard, kept, fingerprints, inputs, days, now: chrono::Utc::now() }
 }
 
 /// Runs a stage; a panic that it did not keep to one call ends the stage and not the run.

@@ -1,9 +1,11 @@
 //! Typed rows to record batches and back, and the check that a foreign batch is what its table says.
 
-use crate::Table;
+use crate::{
+    Table,
+    fit::{Misfit, fit},
+};
 use arrow::{
     array::{RecordBatch, new_null_array},
-    datatypes::DataType,
     error::ArrowError,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -19,35 +21,13 @@ pub trait Row: Serialize + DeserializeOwned + Send + Sync {
 /// A batch that does not fit its table.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// A column that must have values is absent.
-    #[error("table {table}: column {column} is missing")]
-    Missing {
+    /// Columns are absent or not what they should be.
+    #[error("table {table}: {}", all(.misfits))]
+    Misfits {
         /// The table.
         table: &'static str,
-        /// The column.
-        column: String,
-    },
-    /// A column has another type.
-    #[error("table {table}: column {column} is {found}, not {wanted}")]
-    Type {
-        /// The table.
-        table: &'static str,
-        /// The column.
-        column: String,
-        /// Its type in the batch.
-        found: DataType,
-        /// Its type in the table.
-        wanted: DataType,
-    },
-    /// A column that must have values has nulls.
-    #[error("table {table}: column {column} has {count} nulls and may have none")]
-    Nulls {
-        /// The table.
-        table: &'static str,
-        /// The column.
-        column: String,
-        /// How many.
-        count: usize,
+        /// All that is wrong, in the order of the table's columns.
+        misfits: Vec<Misfit>,
     },
     /// Rows could not be turned into columns or back.
     #[error("table {table}: {source}")]
@@ -62,49 +42,31 @@ pub enum SchemaError {
     Arrow(#[from] ArrowError),
 }
 
-/// Checks names, types and nulls, and returns the batch with exactly the table's columns in the table's order. Further
-/// columns are dropped, so that a newer writer's batch can be read; columns that may be null and are not there are null, so
-/// that an older writer's can.
-pub fn validate(table: Table, batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
-    let schema = table.schema();
-    let table = table.name();
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        let column = field.name().clone();
-        let Some(found) = batch.column_by_name(&column) else {
-            if field.is_nullable() {
-                columns.push(new_null_array(field.data_type(), batch.num_rows()));
-                continue;
-            }
-            return Err(SchemaError::Missing { table, column });
-        };
-        if !same_type(found.data_type(), field.data_type()) {
-            let (found, wanted) = (found.data_type().clone(), field.data_type().clone());
-            return Err(SchemaError::Type { table, column, found, wanted });
-        }
-        if !field.is_nullable() && found.null_count() > 0 {
-            return Err(SchemaError::Nulls { table, column, count: found.null_count() });
-        }
-        columns.push(if found.data_type() == field.data_type() {
-            found.clone()
-        } else {
-            arrow::compute::cast(found, field.data_type())?
-        });
-    }
-    Ok(RecordBatch::try_new(schema, columns)?)
+fn all(misfits: &[Misfit]) -> String {
+    misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Equal but for the names and nullability of children, which other writers of Arrow choose differently.
-fn same_type(a: &DataType, b: &DataType) -> bool {
-    match (a, b) {
-        (DataType::List(a) | DataType::LargeList(a), DataType::List(b))
-        | (DataType::Map(a, _), DataType::Map(b, _)) => same_type(a.data_type(), b.data_type()),
-        (DataType::Struct(a), DataType::Struct(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_type(a.data_type(), b.data_type()))
+/// Checks names, types and nulls, and returns the batch with exactly the table's columns in the table's order. All that is
+/// wrong is told at once.
+///
+/// The order of the columns does not matter. Further columns are dropped, so that a newer writer's batch can be read; columns
+/// that may be null and are not there are null, so that an older writer's can. Integers of another width, texts that are
+/// large, views or dictionaries, large lists and times of another unit are brought to the table's type where their values
+/// fit it.
+pub fn validate(table: Table, batch: &RecordBatch) -> Result<RecordBatch, SchemaError> {
+    let schema = table.schema();
+    let (mut columns, mut misfits) = (Vec::with_capacity(schema.fields().len()), Vec::new());
+    for field in schema.fields() {
+        match batch.column_by_name(field.name()) {
+            Some(found) => columns.extend(fit(field.name(), found, field, &mut misfits)),
+            None if field.is_nullable() => columns.push(new_null_array(field.data_type(), batch.num_rows())),
+            None => misfits.push(Misfit::Missing { column: field.name().clone() }),
         }
-        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, DataType::Utf8) => true,
-        (a, b) => a == b,
     }
+    if !misfits.is_empty() {
+        return Err(SchemaError::Misfits { table: table.name(), misfits });
+    }
+    Ok(RecordBatch::try_new(schema, columns)?)
 }
 
 /// The rows as one record batch of their table's schema.

@@ -1,11 +1,16 @@
-//! Every table of Nightcall: one Arrow schema each, a doc line per column.
+//! Every table of Nightcall: one Arrow schema each. Its columns stand in `columns.rs`, a doc and a unit each.
 //!
 //! Times are milliseconds from the start of the call; shares, scores and probabilities are 0..1 unless said.
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use crate::{
+    columns::columns,
+    types::{DOC, UNIT},
+};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::{collections::HashMap, sync::Arc};
 
-/// Raised when a column is renamed or retyped; added columns leave it as it is.
+/// Raised when a column is renamed or retyped. An added column leaves it as it is, and so does one that may be null from now
+/// on: whoever read the table before reads what is not null as before.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A table: what passes between two stages, and (but for the first two) what the store keeps.
@@ -96,289 +101,43 @@ impl Table {
             ("nightcall.table".to_owned(), self.name().to_owned()),
             ("nightcall.schema_version".to_owned(), SCHEMA_VERSION.to_string()),
         ]);
-        Arc::new(Schema::new_with_metadata(self.columns(), metadata))
+        Arc::new(Schema::new_with_metadata(columns(self), metadata))
+    }
+    /// What the table is, in a line.
+    pub const fn doc(self) -> &'static str {
+        match self {
+            Self::Recordings => "what ingest is to read: a row a recording, joined with the call list and the CRM rows",
+            Self::Audio => "decoded sound: 16 kHz mono blocks, a channel at a time",
+            Self::Calls => "a row a recording found, whatever became of it",
+            Self::Segments => "a row a stretch of speech that the recognizer returned",
+            Self::Turns => "a row a speaker's turn, in time order",
+            Self::SpeakerMetrics => "a row a speaker in a call",
+            Self::CallMetrics => "a row a call",
+            Self::Topics => "a row a stretch of a call on one topic",
+            Self::Summaries => "a row a point discussed",
+            Self::FollowUps => "a row a thing that somebody said they, or the other, would do",
+            Self::Keywords => "a row a keyphrase, tracker, amount, percentage or date of a call",
+            Self::Sentiments => "a row a turn",
+            Self::SentimentTrends => "a row a speaker in a call",
+            Self::StageErrors => "a row a call that a stage could not finish",
+        }
     }
 
-    fn columns(self) -> Vec<Field> {
-        let call_id = col("call_id", DataType::Utf8, "the call; the key of every table");
-        let mut columns = vec![call_id];
-        columns.extend(match self {
-            Self::Recordings => vec![
-                col("source_uri", DataType::Utf8, "path or URL of the recording"),
-                opt("source_version", DataType::Utf8, "size and time of change (or ETag): changes when the file does"),
-                opt("started_at", instant(), "when the call began, from the call list"),
-                opt("direction", DataType::Utf8, "inbound or outbound, from the call list"),
-                opt("language", DataType::Utf8, "BCP 47 code, from the call list or the pipeline"),
-                col("participants", list(participant()), "who takes part"),
-                col("crm", text_map(), "CRM columns of the call"),
-                opt("problem", DataType::Utf8, "why the row cannot be read (no such file, two rows for one file, ...)"),
-                opt("byte_size", DataType::Int64, "bytes of the recording; null where it is not there"),
-                opt("content_sha256", DataType::Utf8, "hash of the bytes, of duplicates only"),
-                opt("duplicate_of", DataType::Utf8, "the call that has the same bytes and is transcribed for both"),
-                opt("track", DataType::Int32, "audio track to be read, from 0, from the call list; null: the first"),
-                opt("match", DataType::Utf8, "how the call list's row found the recording; null where no row names it"),
-            ],
-            Self::Audio => vec![
-                col("channel", DataType::Int32, "audio track, from 0"),
-                col("first_sample", DataType::Int64, "position of the block's first sample at 16 kHz"),
-                col("last", DataType::Boolean, "whether the channel ends with this block"),
-                opt("language", DataType::Utf8, "BCP 47 code of what is spoken, where known"),
-                col("samples", list(DataType::Float32), "mono samples at 16 kHz, -1..1"),
-            ],
-            Self::Calls => vec![
-                col("source_uri", DataType::Utf8, "path or URL of the recording"),
-                opt("content_sha256", DataType::Utf8, "hash of the file's bytes; null where it was never opened"),
-                opt("container", DataType::Utf8, "container found in the bytes, such as wav"),
-                opt("codec", DataType::Utf8, "codec found in the bytes, such as pcm_mulaw"),
-                opt("duration_ms", DataType::Int64, "length of the decoded audio"),
-                opt("sample_rate_hz", DataType::Int32, "rate of the recording before resampling"),
-                opt("channel_count", DataType::Int32, "channels of the audio track that was read"),
-                opt("started_at", instant(), "when the call began"),
-                opt("direction", DataType::Utf8, "inbound or outbound"),
-                opt("language", DataType::Utf8, "BCP 47 code of what is spoken, where known"),
-                col("participants", list(participant()), "who takes part"),
-                col("crm", text_map(), "CRM columns of the call"),
-                col(
-                    "status",
-                    DataType::Utf8,
-                    "ready; partial (ready, but for the channels of those who denied consent, which were not decoded but to see \
-                     that the others are no copies); refused (consent: never opened, or found to be mono); duplicate \
-                     (transcribed as duplicate_of: no other table has rows of it) or failed",
-                ),
-                opt("status_reason", DataType::Utf8, "why it is not ready"),
-                opt("source_version", DataType::Utf8, "size and time of change (or ETag): changes when the file does"),
-                opt("byte_size", DataType::Int64, "bytes of the recording; null where it is not there"),
-                opt("duplicate_of", DataType::Utf8, "the call that has the same bytes; null where there is none"),
-                opt(
-                    "decoder",
-                    DataType::Utf8,
-                    "what decoded it: symphonia (Opus by libopus), or ffmpeg and its version",
-                ),
-                opt("track", DataType::Int32, "audio track that the call list asks for, from 0; null: the first"),
-                opt("track_count", DataType::Int32, "audio tracks in the file"),
-                opt("channels", list(channel_sound()), "how each channel sounded; null where it was not decoded"),
-                opt(
-                    "damage",
-                    list(damage()),
-                    "what is missing or wrong in the recording, in order of time; empty: nothing; null where it was not decoded",
-                ),
-                opt("match", DataType::Utf8, "how the call list's row found the recording; null where no row names it"),
-            ],
-            Self::Segments => vec![
-                col("channel", DataType::Int32, "audio track, from 0"),
-                col("segment_index", DataType::Int32, "position in the channel, from 0"),
-                col("start_ms", DataType::Int64, "start of the first word"),
-                col("end_ms", DataType::Int64, "end of the last word"),
-                col("text", DataType::Utf8, "what was recognized"),
-                opt("language", DataType::Utf8, "BCP 47 code of what was recognized"),
-                col("avg_logprob", DataType::Float32, "mean natural log probability of the tokens (0 or less)"),
-                opt("no_speech_prob", DataType::Float32, "probability that nobody speaks, where the engine tells"),
-                col("words", list(word()), "words with their times"),
-                col("engine", DataType::Utf8, "engine and model, such as moonshine/moonshine-tiny-en"),
-            ],
-            Self::Turns => vec![
-                col("turn_index", DataType::Int32, "position in the call, from 0"),
-                col("channel", DataType::Int32, "audio track the speaker is on"),
-                col("speaker", DataType::Utf8, "who speaks: participant_id, else channel-N"),
-                opt("role", DataType::Utf8, "agent or customer; null where unknown"),
-                col("start_ms", DataType::Int64, "start of the first word"),
-                col("end_ms", DataType::Int64, "end of the last word"),
-                col("text", DataType::Utf8, "the turn's words"),
-                opt("language", DataType::Utf8, "BCP 47 code of what was recognized"),
-                col(
-                    "overlap_ms",
-                    DataType::Int64,
-                    "time of this turn during which another speaker's turn is under way",
-                ),
-                col("pause_before_ms", DataType::Int64, "silence of all speakers right before this turn; 0 on overlap"),
-                col("words", list(word()), "words with their times"),
-            ],
-            Self::SpeakerMetrics => vec![
-                col("speaker", DataType::Utf8, "who speaks"),
-                opt("role", DataType::Utf8, "agent or customer"),
-                col("talk_ms", DataType::Int64, "time spent speaking: the sum of the speaker's utterances"),
-                col("talk_share", DataType::Float32, "talk_ms over that of all speakers, silence left out"),
-                col("turn_count", DataType::Int32, "turns"),
-                col("word_count", DataType::Int32, "words"),
-                opt("words_per_minute", DataType::Float32, "words per minute of talk; null without talk"),
-                col(
-                    "longest_monologue_ms",
-                    DataType::Int64,
-                    "longest stretch held by the speaker; backchannels of the other side under 1 s do not end it",
-                ),
-                col("question_count", DataType::Int32, "sentences that ask"),
-                col(
-                    "interruption_count",
-                    DataType::Int32,
-                    "turns that start at least 300 ms before another speaker's turn ends and outlast it",
-                ),
-                opt("pause_median_ms", DataType::Int64, "median silence before the speaker's turns, overlaps left out"),
-                col("filler_share", DataType::Float32, "fillers (um, uh, ...) over words"),
-            ],
-            Self::CallMetrics => vec![
-                col("speech_ms", DataType::Int64, "time in which anybody speaks"),
-                col("silence_ms", DataType::Int64, "duration less speech_ms"),
-                col("longest_silence_ms", DataType::Int64, "longest time in which nobody speaks"),
-                col("overlap_ms", DataType::Int64, "time in which two or more speak"),
-                col("switches_per_hour", DataType::Float32, "changes of speaker per hour of call (not a share)"),
-                opt(
-                    "talk_to_listen",
-                    DataType::Float32,
-                    "agent's talk over customer's (not a share); null without both",
-                ),
-            ],
-            Self::Topics => vec![
-                col("topic_index", DataType::Int32, "position in the call, from 0"),
-                col("start_ms", DataType::Int64, "start of its first turn"),
-                col("end_ms", DataType::Int64, "end of its last turn"),
-                col("first_turn", DataType::Int32, "turn_index of the first turn"),
-                col("last_turn", DataType::Int32, "turn_index of the last turn, inclusive"),
-                col("label", DataType::Utf8, "its keyphrases"),
-                col("kind", DataType::Utf8, "opening, discovery, pricing, objection, next_steps, closing, or body, which is none of these"),
-            ],
-            Self::Summaries => vec![
-                col("point_index", DataType::Int32, "position in the summary, from 0"),
-                col("kind", DataType::Utf8, "reason, topic, outcome or next_step"),
-                col("text", DataType::Utf8, "the point, said with the speaker's role"),
-                opt("speaker", DataType::Utf8, "who said it"),
-                opt("role", DataType::Utf8, "agent or customer"),
-                col("score", DataType::Float32, "how much of the call it covers; abstractive: how much of it the evidence holds"),
-                col("method", DataType::Utf8, "extractive (said so) or abstractive (a language model's words)"),
-                col("evidence", evidence(), "the words it came from"),
-            ],
-            Self::FollowUps => vec![
-                col("follow_up_index", DataType::Int32, "position in the call, from 0"),
-                col("action", DataType::Utf8, "what is to be done, as a clause"),
-                opt("owner_role", DataType::Utf8, "agent or customer: who is to do it"),
-                opt("owner_name", DataType::Utf8, "name of the owner, where known"),
-                opt("due_text", DataType::Utf8, "the words that say when"),
-                opt("due_date", DataType::Date32, "due_text resolved against the day of the call"),
-                col("kind", DataType::Utf8, "commitment, request or meeting"),
-                col("score", DataType::Float32, "confidence"),
-                col("evidence", evidence(), "the words it came from"),
-            ],
-            Self::Keywords => vec![
-                col("phrase", DataType::Utf8, "as said, or as the tracker spells it"),
-                col("kind", DataType::Utf8, "keyphrase, tracker, money, date or percent"),
-                opt("tracker", DataType::Utf8, "name of the tracker"),
-                col("score", DataType::Float32, "weight in the call"),
-                col("mention_count", DataType::Int32, "how often it is said"),
-                col("first_ms", DataType::Int64, "when it is first said"),
-                col("evidence", evidence(), "the words, a mention each"),
-            ],
-            Self::Sentiments => vec![
-                col("turn_index", DataType::Int32, "the turn"),
-                opt("role", DataType::Utf8, "agent or customer"),
-                col("label", DataType::Utf8, "negative, neutral or positive"),
-                col("negative", DataType::Float32, "share of negative"),
-                col("neutral", DataType::Float32, "share of neutral"),
-                col("positive", DataType::Float32, "share of positive"),
-            ],
-            Self::SentimentTrends => vec![
-                col("speaker", DataType::Utf8, "who speaks"),
-                opt("role", DataType::Utf8, "agent or customer"),
-                col("score", DataType::Float32, "mean over the call, -5..5"),
-                col(
-                    "quarter_scores",
-                    list_of_nullable(DataType::Float32),
-                    "means over the quarters of the call's duration, -5..5; null where nothing was understood",
-                ),
-                opt(
-                    "change",
-                    DataType::Float32,
-                    "fourth quarter minus the first, -10..10; null where either is null",
-                ),
-            ],
-            Self::StageErrors => vec![
-                col("stage", DataType::Utf8, "the stage that could not finish"),
-                col("kind", DataType::Utf8, "bad_input, unavailable (the next run tries again), model, out_of_memory or internal"),
-                col("message", DataType::Utf8, "what went wrong and the way out"),
-                col("attempt", DataType::Int32, "from 1"),
-                col("at", instant(), "when"),
-            ],
-        });
-        columns
+    /// Whether rows of this table carry the day of their call, which the pipeline takes from the call's own row.
+    pub fn is_dated(self) -> bool {
+        self.schema().column_with_name(STARTED_ON).is_some()
     }
 }
 
-fn documented(field: Field, doc: &str) -> Field {
-    field.with_metadata(HashMap::from([("doc".to_owned(), doc.to_owned())]))
+/// The column that says on which day a row's call began: in every stored table, so that a week is read without a year.
+pub const STARTED_ON: &str = "started_on";
+
+/// What a column, or a part of one, means.
+pub fn doc(field: &Field) -> Option<&str> {
+    field.metadata().get(DOC).map(String::as_str)
 }
 
-fn col(name: &str, kind: DataType, doc: &str) -> Field {
-    documented(Field::new(name, kind, false), doc)
-}
-
-fn opt(name: &str, kind: DataType, doc: &str) -> Field {
-    documented(Field::new(name, kind, true), doc)
-}
-
-fn list(of: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new("item", of, false)))
-}
-
-fn list_of_nullable(of: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new("item", of, true)))
-}
-
-fn instant() -> DataType {
-    DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
-}
-
-fn text_map() -> DataType {
-    let entry = Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)]);
-    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry), false)), false)
-}
-
-fn participant() -> DataType {
-    DataType::Struct(Fields::from(vec![
-        col("participant_id", DataType::Utf8, "unique in the call"),
-        opt("channel", DataType::Int32, "the audio track the participant is heard on; null where unknown"),
-        opt("role", DataType::Utf8, "agent or customer"),
-        opt("name", DataType::Utf8, "as the call list spells it"),
-        opt("person_id", DataType::Utf8, "the company's key of the person"),
-        col("consent", DataType::Utf8, "granted, denied or unknown"),
-    ]))
-}
-
-fn channel_sound() -> DataType {
-    DataType::Struct(Fields::from(vec![
-        col("channel", DataType::Int32, "channel of the track, from 0"),
-        opt(
-            "level_db",
-            DataType::Float32,
-            "level of its speech as recorded, dB of full scale; null where there is none",
-        ),
-        col("clipped", DataType::Boolean, "whether more than 0.1 % of its loud samples are cut at full scale"),
-        col("quiet", DataType::Boolean, "whether its speech is below -45 dB of full scale"),
-        col("silent", DataType::Boolean, "whether nothing is heard on it"),
-        opt("copy_of", DataType::Int32, "channel that 90 % of it repeat; it was not recognized again"),
-        col("crosstalk", DataType::Float32, "share of what is heard on it that a louder channel says, 0..1; left out"),
-    ]))
-}
-
-fn damage() -> DataType {
-    DataType::Struct(Fields::from(vec![
-        col("kind", DataType::Utf8, "what is damaged"),
-        col("at_ms", DataType::Int64, "where, in the time of the call"),
-        col("length_ms", DataType::Int64, "how much sound is missing; 0 where none is, or it is not known"),
-    ]))
-}
-
-fn word() -> DataType {
-    DataType::Struct(Fields::from(vec![
-        col("text", DataType::Utf8, "the word with its punctuation"),
-        col("start_ms", DataType::Int64, "start"),
-        col("end_ms", DataType::Int64, "end"),
-        col("probability", DataType::Float32, "mean probability of its tokens"),
-    ]))
-}
-
-/// Character offsets (Unicode scalars) into `turns.text`, half open.
-fn evidence() -> DataType {
-    list(DataType::Struct(Fields::from(vec![
-        col("turn_index", DataType::Int32, "the turn"),
-        col("char_start", DataType::Int32, "first character"),
-        col("char_end", DataType::Int32, "one past the last character"),
-    ])))
+/// In what a column's numbers are counted; none for words, days and flags.
+pub fn unit(field: &Field) -> Option<&str> {
+    field.metadata().get(UNIT).map(String::as_str)
 }

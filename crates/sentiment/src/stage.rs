@@ -8,7 +8,7 @@ use schema::{
 };
 
 /// Raised when the same configuration gives other results.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Scores the turns of a shard's calls.
 pub struct SentimentStage {
@@ -24,6 +24,11 @@ enum By {
 }
 
 impl SentimentStage {
+    /// The tables that it reads.
+    pub const INPUTS: &'static [Table] = &[Table::Calls, Table::Turns];
+    /// The tables that it writes.
+    pub const OUTPUTS: &'static [Table] = &[Table::Sentiments, Table::SentimentTrends];
+
     /// Builds the lexicon of this configuration.
     pub fn new(config: SentimentConfig) -> Result<Self, SentimentError> {
         Ok(Self { by: By::Lexicons(Scorer::new(&config)?), config })
@@ -74,11 +79,11 @@ impl Stage for SentimentStage {
     }
 
     fn inputs(&self) -> &'static [Table] {
-        &[Table::Calls, Table::Turns]
+        Self::INPUTS
     }
 
     fn outputs(&self) -> &'static [Table] {
-        &[Table::Sentiments, Table::SentimentTrends]
+        Self::OUTPUTS
     }
 
     fn models(&self) -> Vec<ModelId> {
@@ -141,6 +146,8 @@ fn row(turn: &Turn, (score, label): &(Score, Label)) -> Sentiment {
         call_id: turn.call_id.clone(),
         turn_index: turn.turn_index,
         role: turn.role.clone(),
+        start_ms: Some(turn.start_ms),
+        end_ms: Some(turn.end_ms),
         label: label.as_str().to_owned(),
         negative: score.negative,
         neutral: score.neutral,

@@ -35,7 +35,7 @@ fn turn(index: i32, role: &str, start_ms: i64, text: &str) -> Turn {
         end_ms: start_ms + 1000,
         text: text.into(),
         language: None,
-        overlap_ms: 0,
+        overlap_ms: Some(0),
         pause_before_ms: 0,
         words: Vec::new(),
     }

@@ -15,6 +15,8 @@ pub struct Stamp {
     pub models: Vec<ModelId>,
     /// Only of `calls`: for each call, hashes of what it was made from, by name.
     pub inputs: BTreeMap<String, BTreeMap<String, String>>,
+    /// Only of `calls`: whether stages are still at work on the shard, so that `outcome` is not settled yet.
+    pub open: bool,
 }
 
 impl Default for Stamp {
@@ -24,6 +26,7 @@ impl Default for Stamp {
             fingerprint: Fingerprint::from_hex(""),
             models: Vec::new(),
             inputs: BTreeMap::new(),
+            open: false,
         }
     }
 }
@@ -34,6 +37,7 @@ const STAGE: &str = "nightcall.stage";
 const FINGERPRINT: &str = "nightcall.fingerprint";
 const MODELS: &str = "nightcall.models";
 const INPUTS: &str = "nightcall.inputs";
+const OPEN: &str = "nightcall.open";
 
 impl Stamp {
     pub(crate) fn to_metadata(&self) -> Vec<KeyValue> {
@@ -47,6 +51,9 @@ impl Stamp {
         ];
         if !self.inputs.is_empty() {
             metadata.push(KeyValue::new(INPUTS.into(), json(&serde_json::json!(self.inputs))));
+        }
+        if self.open {
+            metadata.push(KeyValue::new(OPEN.into(), "true".to_owned()));
         }
         metadata
     }
@@ -62,6 +69,7 @@ impl Stamp {
             fingerprint: Fingerprint::from_hex(get(FINGERPRINT)?),
             models: serde_json::from_str(get(MODELS)?).ok()?,
             inputs: get(INPUTS).map_or(Some(BTreeMap::new()), |text| serde_json::from_str(text).ok())?,
+            open: get(OPEN).is_some(),
         })
     }
 }

@@ -11,7 +11,7 @@ use schema::{
 use std::sync::Arc;
 
 /// Raised when the same input gives another output.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// What `summaries.method` says.
 const EXTRACTIVE: &str = "extractive";
@@ -26,6 +26,11 @@ pub struct Summarize {
 }
 
 impl Summarize {
+    /// The tables that it reads.
+    pub const INPUTS: &'static [Table] = &[Table::Calls, Table::Turns, Table::Topics];
+    /// The tables that it writes.
+    pub const OUTPUTS: &'static [Table] = &[Table::Summaries];
+
     /// A stage that embeds sentences with `encoder`, whose weights `model` names.
     pub fn new(config: SummarizeConfig, encoder: Arc<SentenceEncoder>, model: ModelId) -> Self {
         Self { summarizer: Summarizer::new(config.clone(), encoder), config, model, writer: None }
@@ -53,11 +58,11 @@ impl Stage for Summarize {
     }
 
     fn inputs(&self) -> &'static [Table] {
-        &[Table::Calls, Table::Turns, Table::Topics]
+        Self::INPUTS
     }
 
     fn outputs(&self) -> &'static [Table] {
-        &[Table::Summaries]
+        Self::OUTPUTS
     }
 
     fn models(&self) -> Vec<ModelId> {
@@ -138,6 +143,16 @@ impl<'a> RowOf<'a> {
 
 fn row(call_id: &str, index: usize, point: &RowOf<'_>, turns: &[Turn]) -> Summary {
     let turn = &turns[point.turn];
+    let evidence: Vec<Evidence> = point
+        .parts
+        .iter()
+        .map(|part| Evidence {
+            turn_index: turns[part.turn].turn_index,
+            char_start: part.chars.start as i32,
+            char_end: part.chars.end as i32,
+        })
+        .collect();
+    let (start_ms, end_ms) = Evidence::span(&evidence, turns);
     Summary {
         call_id: call_id.to_owned(),
         point_index: index as i32,
@@ -147,14 +162,8 @@ fn row(call_id: &str, index: usize, point: &RowOf<'_>, turns: &[Turn]) -> Summar
         role: turn.role.clone(),
         score: point.score,
         method: point.method.to_owned(),
-        evidence: point
-            .parts
-            .iter()
-            .map(|part| Evidence {
-                turn_index: turns[part.turn].turn_index,
-                char_start: part.chars.start as i32,
-                char_end: part.chars.end as i32,
-            })
-            .collect(),
+        start_ms,
+        end_ms,
+        evidence,
     }
 }

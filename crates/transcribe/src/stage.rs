@@ -41,6 +41,11 @@ pub struct Transcribe {
 }
 
 impl Transcribe {
+    /// The tables that it reads.
+    pub const INPUTS: &'static [Table] = &[Table::Audio];
+    /// The tables that it writes.
+    pub const OUTPUTS: &'static [Table] = &[Table::Segments];
+
     /// Loads the models, given in order of preference.
     pub fn new(config: TranscribeConfig, models: Vec<EngineSpec>, device: &Device) -> Result<Self, TranscribeError> {
         let engines = models.iter().map(|spec| engines::load(spec, device, &config)).collect::<Result<_, _>>()?;
@@ -66,11 +71,11 @@ impl Stage for Transcribe {
     }
 
     fn inputs(&self) -> &'static [Table] {
-        &[Table::Audio]
+        Self::INPUTS
     }
 
     fn outputs(&self) -> &'static [Table] {
-        &[Table::Segments]
+        Self::OUTPUTS
     }
 
     fn models(&self) -> Vec<ModelId> {

@@ -10,6 +10,7 @@ pub mod run;
 pub mod show;
 pub mod stage;
 pub mod status;
+pub mod tables;
 
 use crate::args::{Common, How};
 use anyhow::{Context, Result};

@@ -7,8 +7,8 @@ use crate::{
 };
 use anyhow::{Result, bail};
 use schema::{
-    Call, CallMetrics, Evidence, FollowUp, Keyword, Row, Sentiment, SentimentTrend, SpeakerMetrics, StageErrorRow,
-    Summary, Table, Topic, Turn,
+    Call, CallMetrics, Evidence, FollowUp, Keyword, Row, Segment, Sentiment, SentimentTrend, SpeakerMetrics,
+    StageErrorRow, Summary, Table, Topic, Turn,
 };
 use serde::Serialize;
 use store::{Key, Store};
@@ -27,6 +27,12 @@ struct Rows {
     sentiments: Vec<Sentiment>,
     sentiment_trends: Vec<SentimentTrend>,
     stage_errors: Vec<StageErrorRow>,
+    /// Segments of the call.
+    #[serde(skip)]
+    segments: usize,
+    /// Whether the summaries of its shard are made.
+    #[serde(skip)]
+    is_summarized: bool,
 }
 
 pub fn run(args: &Show, _: &Common) -> Result<Outcome> {
@@ -69,6 +75,8 @@ fn read(store: &Store, call_id: &str) -> Result<Rows> {
         sentiments: of(store, shard, call_id)?,
         sentiment_trends: of(store, shard, call_id)?,
         stage_errors: errors,
+        segments: of::<Segment>(store, shard, call_id)?.len(),
+        is_summarized: store.stamp(&Key::new(Table::Summaries, shard))?.is_some(),
     })
 }
 
@@ -85,6 +93,12 @@ fn print(rows: &Rows, transcript: bool) {
     if !rows.call.is_heard() {
         return;
     }
+    if let Some(why) = not_understood(rows) {
+        paragraph("  ", &paint(YELLOW, why));
+    }
+    if rows.turns.is_empty() {
+        return;
+    }
     flow(rows);
     summary(rows);
     follow_ups(rows);
@@ -97,6 +111,47 @@ fn print(rows: &Rows, transcript: bool) {
             paragraph("  ", &format!("{} {} {}", paint(DIM, clock(turn.start_ms)), paint(BOLD, who), turn.text));
         }
     }
+}
+
+/// What keeps a call that was heard from being understood, where something does that its errors do not say.
+fn not_understood(rows: &Rows) -> Option<String> {
+    let length = rows.call.duration_ms.map_or_else(|| "it".to_owned(), |ms| format!("its {}", clock(ms)));
+    if !rows.turns.is_empty() {
+        let words: usize = rows.turns.iter().map(|turn| turn.text.split_whitespace().count()).sum();
+        let few = rows.call.outcome.as_deref() == Some(NOT_UNDERSTOOD) && rows.stage_errors.is_empty();
+        return few.then(|| {
+            format!("few words were understood: what {words} words say of {length} is hardly what it is about")
+        });
+    }
+    if !rows.stage_errors.is_empty() {
+        return None;
+    }
+    let silent = rows.call.channels.as_ref().is_some_and(|channels| channels.iter().all(|channel| channel.silent));
+    Some(if silent {
+        format!("nothing is heard in {length}: every channel is silent")
+    } else if rows.segments > 0 || rows.call_metrics.is_empty() {
+        "its turns are not made yet; `nightcall run` goes on".to_owned()
+    } else {
+        format!("no word was understood in {length}: nobody speaks, or not so that the recognizer hears it")
+    })
+}
+
+/// What `calls.outcome` says of such a call.
+const NOT_UNDERSTOOD: &str = "not_understood";
+
+/// Why a call that people spoke in has no summary.
+fn no_summary(rows: &Rows) -> String {
+    let gave_up = |error: &&StageErrorRow| ["flow", "summarize"].contains(&error.stage.as_str());
+    if let Some(error) = rows.stage_errors.iter().find(gave_up) {
+        return format!("none: {} could not finish this call", error.stage);
+    }
+    if !rows.is_summarized {
+        return "not made yet; `nightcall run` goes on".to_owned();
+    }
+    if rows.call.outcome.as_deref() == Some(NOT_UNDERSTOOD) {
+        return "none: too little was understood".to_owned();
+    }
+    "no point stands out of what was said".to_owned()
 }
 
 fn head(call: &Call) {
@@ -120,29 +175,38 @@ fn head(call: &Call) {
 fn flow(rows: &Rows) {
     title("Flow");
     for s in &rows.speaker_metrics {
-        let filled = (s.talk_share * 20.0).round() as usize;
-        let bar: String =
-            std::iter::repeat_n('█', filled).chain(std::iter::repeat_n('░', 20 - filled.min(20))).collect();
+        let bar = |share: f32| {
+            let filled = (share * 20.0).round() as usize;
+            let bar: String =
+                std::iter::repeat_n('█', filled).chain(std::iter::repeat_n('░', 20 - filled.min(20))).collect();
+            format!("{bar} {:3.0} %  ", share * 100.0)
+        };
         let pace = s.words_per_minute.map_or(String::new(), |w| format!(", {w:.0} words/min"));
+        let interruptions = s.interruption_count.map_or(String::new(), |n| format!(", {n} interruptions"));
+        let monologue = s.longest_monologue_ms.map_or(String::new(), |ms| format!(", longest monologue {}", clock(ms)));
         anstream::println!(
-            "  {:9} {bar} {:3.0} %  {} in {} turns{pace}, {} questions, {} interruptions, longest monologue {}",
+            "  {:9} {}{} in {} turns{pace}, {} questions{interruptions}{monologue}",
             name(s.role.as_deref(), &s.speaker),
-            s.talk_share * 100.0,
+            s.talk_share.map_or(String::new(), bar),
             clock(s.talk_ms),
             s.turn_count,
             s.question_count,
-            s.interruption_count,
-            clock(s.longest_monologue_ms),
+        );
+    }
+    if rows.speaker_metrics.iter().any(|s| s.talk_share.is_none()) {
+        anstream::println!(
+            "  {}",
+            paint(DIM, "who speaks when is not known: not everybody has a channel of their own that is heard")
         );
     }
     for m in &rows.call_metrics {
+        let overlap = m.overlap_ms.map_or(String::new(), |ms| format!(", overlap {:.1} s", ms as f64 / 1000.0));
+        let switches = m.switches_per_hour.map_or(String::new(), |n| format!(", {n:.0} switches/hour"));
         let text = format!(
-            "speech {}, silence {} (longest {:.1} s), overlap {:.1} s, {:.0} switches/hour",
+            "speech {}, silence {} (longest {:.1} s){overlap}{switches}",
             clock(m.speech_ms),
             clock(m.silence_ms),
             m.longest_silence_ms as f64 / 1000.0,
-            m.overlap_ms as f64 / 1000.0,
-            m.switches_per_hour
         );
         anstream::println!("  {}", paint(DIM, text));
     }
@@ -161,7 +225,7 @@ fn summary(rows: &Rows) {
         labelled(&shown, &text);
     }
     if rows.summaries.is_empty() {
-        anstream::println!("  {}", paint(DIM, "nothing was discussed"));
+        paragraph("  ", &paint(DIM, no_summary(rows)));
     }
 }
 

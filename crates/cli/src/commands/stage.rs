@@ -15,10 +15,11 @@ use std::{
 };
 
 pub fn run(args: &Stage, common: &Common) -> Result<Outcome> {
+    let (name, args) = args.name.parts();
     threads(&args.how)?;
     let spec = Spec::load(args.how.pipeline.as_deref())?;
     let registry = registry(common)?;
-    let mut stage = Assembly::new(&spec, &registry, args.how.device)?.stage(args.name)?;
+    let mut stage = Assembly::new(&spec, &registry, args.how.device)?.stage(name)?;
     let dash = Path::new("-");
     let input: Box<dyn Read + Send> = if args.input == dash {
         Box::new(std::io::stdin())
@@ -35,7 +36,7 @@ pub fn run(args: &Stage, common: &Common) -> Result<Outcome> {
     buffered.flush().or_else(|e| if e.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(e) })?;
     if !common.quiet {
         for failure in failures {
-            let line = format!("failed {} ({}): {}", failure.call_id, args.name, failure.message);
+            let line = format!("failed {} ({name}): {}", failure.call_id, failure.message);
             anstream::eprintln!("{}", one_line(&line));
         }
     }

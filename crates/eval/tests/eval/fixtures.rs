@@ -75,7 +75,7 @@ impl Written {
                 end_ms: whole(&turn["end_ms"]),
                 text: text(&turn["text"]),
                 language: None,
-                overlap_ms: 0,
+                overlap_ms: Some(0),
                 pause_before_ms: 0,
                 words,
             });
@@ -97,6 +97,8 @@ impl Written {
                 due_date: f["due_date"].as_str().map(|date| date.parse().unwrap()),
                 kind: text(&f["kind"]),
                 score: 1.0,
+                start_ms: None,
+                end_ms: None,
                 evidence: evidence(&f["turn"], ""),
             });
         }
@@ -108,10 +110,17 @@ impl Written {
                 call_id: id.into(),
                 kind,
                 tracker: keyword["tracker"].as_str().map(str::to_owned),
+                amount: None,
+                currency: None,
+                date: None,
+                percent: None,
                 score: 1.0,
                 mention_count: 1,
                 first_ms: 0,
+                start_ms: None,
+                end_ms: None,
                 evidence: evidence(&keyword["turn"], &phrase),
+                mentions: None,
                 phrase,
             });
         }
@@ -155,6 +164,7 @@ fn word(word: &Value) -> Word {
 fn call(id: &str, ready: bool) -> Call {
     Call {
         call_id: id.into(),
+        started_on: None,
         source_uri: format!("{id}.wav"),
         content_sha256: ready.then(|| "00".into()),
         container: None,
@@ -169,6 +179,7 @@ fn call(id: &str, ready: bool) -> Call {
         crm: BTreeMap::new(),
         status: if ready { "ready" } else { "refused" }.into(),
         status_reason: None,
+        outcome: None,
         source_version: None,
         byte_size: None,
         duplicate_of: None,

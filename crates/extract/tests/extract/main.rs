@@ -268,6 +268,7 @@ fn call(id: &str) -> Call {
     };
     Call {
         call_id: id.into(),
+        started_on: None,
         source_uri: "a.wav".into(),
         content_sha256: None,
         container: None,
@@ -282,6 +283,7 @@ fn call(id: &str) -> Call {
         crm: std::collections::BTreeMap::new(),
         status: "ready".into(),
         status_reason: None,
+        outcome: None,
         source_version: None,
         byte_size: None,
         duplicate_of: None,
@@ -312,7 +314,7 @@ fn turn(id: &str, index: i32, role: &str, text: &str) -> Turn {
         end_ms: start_ms + 4000,
         text: text.into(),
         language: None,
-        overlap_ms: 0,
+        overlap_ms: Some(0),
         pause_before_ms: 0,
         words: words.collect(),
     }
@@ -433,6 +435,134 @@ fn amounts_and_days_in_other_words_are_one() {
     };
     assert_eq!(of("money"), [("$1,200", 2)]);
     assert_eq!(of("percent"), [("fifteen percent", 2)]);
+}
+
+/// The words that a piece of evidence or a mention points at.
+fn words(turns: &[Turn], turn_index: i32, chars: std::ops::Range<i32>) -> String {
+    let text = &turns.iter().find(|turn| turn.turn_index == turn_index).unwrap().text;
+    text.chars().skip(chars.start as usize).take((chars.end - chars.start) as usize).collect()
+}
+
+#[test]
+fn words_have_their_values_and_mentions_their_times() {
+    let turns = [
+        turn("a", 0, "customer", "We pay $1,200 and fifteen percent on Friday."),
+        turn("a", 1, "agent", "So twelve hundred dollars by next Monday, 2.5 percent off, or thirty cents a call."),
+    ];
+    let rows = run(&[call("a")], &turns).rows::<Keyword>();
+    let of = |kind: &str| -> Vec<&Keyword> { rows.iter().filter(|k| k.kind == kind).collect() };
+    let [sum, cents] = of("money")[..] else { panic!("{rows:?}") };
+    assert_eq!((sum.amount.unwrap().to_string().as_str(), sum.currency.as_deref()), ("1200.00", Some("USD")));
+    assert_eq!((cents.amount.unwrap().to_string().as_str(), cents.currency.as_deref()), ("0.30", None));
+    assert_eq!(of("percent").iter().map(|k| k.percent).collect::<Vec<_>>(), [Some(15.0), Some(2.5)]);
+    let days: Vec<String> = of("date").iter().map(|k| k.date.unwrap().to_string()).collect();
+    assert_eq!(days, ["2026-03-06", "2026-03-09"]);
+    // A word takes 90 ms, one every 100 ms.
+    let mentions = sum.mentions.as_deref().unwrap();
+    let times: Vec<(i64, i64)> = mentions.iter().map(|m| (m.start_ms, m.end_ms)).collect();
+    assert_eq!(times, [(200, 290), (5100, 5390)]);
+    assert_eq!((sum.first_ms, sum.start_ms, sum.end_ms), (200, Some(200), Some(290)));
+    for row in &rows {
+        let mentions = row.mentions.as_deref().unwrap();
+        assert_eq!(mentions.len(), row.evidence.len());
+        for (mention, evidence) in mentions.iter().zip(&row.evidence) {
+            assert_eq!(
+                (mention.turn_index, mention.char_start, mention.char_end),
+                (evidence.turn_index, evidence.char_start, evidence.char_end)
+            );
+            assert!(mention.start_ms < mention.end_ms, "{row:?}");
+        }
+        let typed = [row.amount.is_some(), row.date.is_some(), row.percent.is_some()].iter().filter(|t| **t).count();
+        assert_eq!(typed, usize::from(["money", "percent", "date"].contains(&row.kind.as_str())), "{row:?}");
+    }
+}
+
+#[test]
+fn a_day_and_the_time_that_ends_with_it_share_no_evidence() {
+    // 2026-03-03 is a Tuesday: the week's Friday, and the month's last day, are days of their own.
+    for (said, wanted) in [
+        (
+            "On Friday. This week then. By the end of the week.",
+            vec![("On Friday", Some("2026-03-06"), 1), ("This week", None, 1), ("By the end of the week", None, 1)],
+        ),
+        (
+            "In March, or on the 31st of March.",
+            vec![("In March", None, 1), ("on the 31st of March", Some("2026-03-31"), 1)],
+        ),
+        (
+            "By the end of the month, so March 31st, not this month.",
+            vec![("By the end of the month", Some("2026-03-31"), 2), ("this month", None, 1)],
+        ),
+        ("Tomorrow, on Wednesday, on March 4th.", vec![("Tomorrow", Some("2026-03-04"), 3)]),
+        ("Next week, or next Friday.", vec![("Next week", None, 1), ("next Friday", Some("2026-03-13"), 1)]),
+        ("Last Friday, and this Friday.", vec![("Last Friday", None, 1), ("this Friday", Some("2026-03-06"), 1)]),
+    ] {
+        let turns = [turn("a", 0, "customer", said)];
+        let rows = run(&[call("a")], &turns).rows::<Keyword>();
+        let found: Vec<(&str, Option<String>, i32)> = rows
+            .iter()
+            .filter(|k| k.kind == "date")
+            .map(|k| (k.phrase.as_str(), k.date.map(|d| d.to_string()), k.mention_count))
+            .collect();
+        let wanted: Vec<_> = wanted.into_iter().map(|(p, d, n)| (p, d.map(str::to_owned), n)).collect();
+        assert_eq!(found, wanted, "{said}");
+    }
+}
+
+#[test]
+fn two_days_are_two_follow_ups_with_evidence_of_their_own() {
+    let twice = |first: &str, second: &str, day: bool| {
+        let turns = [turn("a", 0, "agent", first), turn("a", 1, "customer", "Hm."), turn("a", 2, "agent", second)];
+        let mut call = call("a");
+        if !day {
+            (call.started_at, call.started_on) = (None, None);
+        }
+        let rows = run(&[call], &turns).rows::<FollowUp>();
+        let said = |row: &FollowUp| -> Vec<String> {
+            row.evidence.iter().map(|e| words(&turns, e.turn_index, e.char_start..e.char_end)).collect()
+        };
+        rows.iter().map(|row| (row.due_text.clone(), said(row))).collect::<Vec<_>>()
+    };
+    for day in [true, false] {
+        for (a, b) in [("by Friday", "by Monday"), ("tomorrow", "by Thursday"), ("on March 14th", "by March 16th")] {
+            let found =
+                twice(&format!("I'll send you the quote {a}."), &format!("I will send you the quote {b}."), day);
+            let [(one, first), (other, second)] = &found[..] else { panic!("{a}, {b}, {day}: {found:?}") };
+            assert_eq!((one.as_deref(), other.as_deref()), (Some(a), Some(b)));
+            assert!(
+                first.iter().all(|said| !said.contains(b)) && second.iter().all(|said| !said.contains(a)),
+                "{found:?}"
+            );
+        }
+        let same = twice("I'll send you the quote by Friday.", "I will send you the quote on Friday.", day);
+        assert_eq!(same.len(), 1, "{same:?}");
+        assert_eq!(same[0].1.len(), 2);
+    }
+}
+
+#[test]
+fn follow_ups_have_times_and_owners_that_are_known() {
+    let said = "Sure. I'll send you the revised quote by Friday.";
+    let mut turns = [turn("a", 0, "customer", "Could you send me the quote?"), turn("a", 1, "agent", said)];
+    let row = &run(&[call("a")], &turns).rows::<FollowUp>()[0];
+    // From "Could", or the word it begins with, to the last word of the promise.
+    assert_eq!((row.start_ms, row.end_ms), (Some(0), Some(5000 + 890)));
+    assert_eq!(row.owner_role.as_deref(), Some("agent"));
+    for turn in &mut turns {
+        (turn.speaker, turn.role) = ("channel-0".into(), None);
+    }
+    let rows = run(&[call("a")], &turns).rows::<FollowUp>();
+    assert!(!rows.is_empty());
+    assert!(rows.iter().all(|row| row.owner_role.is_none() && row.owner_name.is_none()), "{rows:?}");
+}
+
+#[test]
+fn the_day_of_a_call_is_that_of_its_own_zone() {
+    let mut call = call("a");
+    (call.started_at, call.started_on) = ("2026-03-03T23:30:00Z".parse().ok(), "2026-03-04".parse().ok());
+    let turns = [turn("a", 0, "agent", "I'll call you tomorrow.")];
+    let rows = run(&[call], &turns).rows::<FollowUp>();
+    assert_eq!(rows[0].due_date.map(|d| d.to_string()).as_deref(), Some("2026-03-05"));
 }
 
 #[test]

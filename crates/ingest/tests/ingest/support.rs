@@ -93,6 +93,7 @@ pub fn run(recordings: &[Recording], config: ingest::IngestConfig, out: &mut Col
 pub fn recording(id: &str, path: &Path) -> Recording {
     Recording {
         call_id: id.into(),
+        started_on: None,
         source_uri: path.to_str().unwrap().into(),
         source_version: None,
         started_at: None,

@@ -5,7 +5,18 @@
 mod buckets;
 mod servers;
 
-use schema::{CallMetrics, Fingerprint, ModelId, StageErrorRow, StageName, Table, to_batch};
+use parquet::{
+    arrow::ArrowWriter,
+    file::{
+        properties::WriterProperties,
+        reader::{FileReader, SerializedFileReader},
+    },
+};
+use schema::{
+    Call, CallMetrics, Fingerprint, FollowUp, Keyword, ModelId, StageErrorRow, StageName, Summary, Table, Turn,
+    to_batch,
+};
+use serde_json::json;
 use std::{collections::BTreeMap, fs};
 use store::{Key, Stamp, Store, StoreError};
 
@@ -15,8 +26,8 @@ fn metrics(call_id: &str) -> CallMetrics {
         speech_ms: 1,
         silence_ms: 2,
         longest_silence_ms: 2,
-        overlap_ms: 0,
-        switches_per_hour: 3.5,
+        overlap_ms: Some(0),
+        switches_per_hour: Some(3.5),
         talk_to_listen: None,
     }
 }
@@ -27,6 +38,7 @@ fn stamp() -> Stamp {
         fingerprint: Fingerprint::of([&b"x"[..]]),
         models: vec![ModelId { name: "m".into(), sha256: "00".into() }],
         inputs: BTreeMap::from([("a".to_owned(), BTreeMap::from([("audio".to_owned(), "1f".to_owned())]))]),
+        open: false,
     }
 }
 
@@ -61,6 +73,65 @@ fn the_same_rows_give_the_same_bytes() {
     let first = fs::read(&path).unwrap();
     store.write(&key, &[batch], &stamp()).unwrap();
     assert_eq!(first, fs::read(&path).unwrap());
+}
+
+/// Objects of before a column was added: it is null, and their stamp is read as well.
+#[test]
+fn an_older_store_is_read_and_what_it_lacks_is_null() {
+    let (folder, store) = open();
+    let older = |json: serde_json::Value, table: Table, added: &[&str]| {
+        let batch = match table {
+            Table::Calls => to_batch(&[serde_json::from_value::<Call>(json).unwrap()]),
+            Table::Turns => to_batch(&[serde_json::from_value::<Turn>(json).unwrap()]),
+            Table::FollowUps => to_batch(&[serde_json::from_value::<FollowUp>(json).unwrap()]),
+            Table::Summaries => to_batch(&[serde_json::from_value::<Summary>(json).unwrap()]),
+            _ => to_batch(&[serde_json::from_value::<Keyword>(json).unwrap()]),
+        };
+        let batch = batch.unwrap();
+        let kept: Vec<usize> =
+            (0..batch.num_columns()).filter(|&i| !added.contains(&batch.schema().field(i).name().as_str())).collect();
+        assert_eq!(kept.len() + added.len(), batch.num_columns(), "{}", table.name());
+        let batch = batch.project(&kept).unwrap();
+        let key = Key::new(table, "aa");
+        fs::create_dir_all(folder.path().join(table.name())).unwrap();
+        // The stamp as our own writer makes it, under the older columns.
+        let empty = arrow::array::RecordBatch::new_empty(table.schema());
+        store.write(&key, &[empty], &stamp()).unwrap();
+        let path = folder.path().join(table.name()).join("aa.parquet");
+        let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+        let metadata = reader.metadata().file_metadata().key_value_metadata().cloned();
+        let ours = metadata.map(|all| all.into_iter().filter(|kv| kv.key.starts_with("nightcall.")).collect());
+        let properties = WriterProperties::builder().set_key_value_metadata(ours).build();
+        let file = fs::File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        assert_eq!(store.stamp(&key).unwrap(), Some(stamp()));
+    };
+    let evidence = json!([{"turn_index": 0, "char_start": 0, "char_end": 3}]);
+    let call = json!({"call_id": "a", "source_uri": "a.wav", "participants": [], "crm": {}, "status": "ready"});
+    older(call, Table::Calls, &["started_on", "outcome", "damage", "match"]);
+    let turn = json!({"call_id": "a", "turn_index": 0, "channel": 0, "speaker": "s", "start_ms": 0, "end_ms": 9,
+        "text": "Yes", "overlap_ms": 0, "pause_before_ms": 0, "words": []});
+    older(turn, Table::Turns, &["started_on"]);
+    let follow_up = json!({"call_id": "a", "follow_up_index": 0, "action": "call", "kind": "request", "score": 0.5,
+        "evidence": evidence});
+    older(follow_up, Table::FollowUps, &["started_on", "start_ms", "end_ms"]);
+    let point = json!({"call_id": "a", "point_index": 0, "kind": "topic", "text": "Yes", "score": 0.5,
+        "method": "extractive", "evidence": evidence});
+    older(point, Table::Summaries, &["started_on", "start_ms", "end_ms"]);
+    let keyword = json!({"call_id": "a", "phrase": "yes", "kind": "keyphrase", "score": 0.5, "mention_count": 1,
+        "first_ms": 7, "evidence": evidence});
+    let added = ["started_on", "amount", "currency", "date", "percent", "start_ms", "end_ms", "mentions"];
+    older(keyword, Table::Keywords, &added);
+
+    let calls = store.table::<Call>().unwrap();
+    assert_eq!((calls[0].started_on, calls[0].outcome.as_deref()), (None, None));
+    assert_eq!(store.table::<Turn>().unwrap()[0].overlap_ms, Some(0));
+    assert_eq!(store.table::<FollowUp>().unwrap()[0].start_ms, None);
+    assert_eq!(store.table::<Summary>().unwrap()[0].end_ms, None);
+    let keyword = &store.table::<Keyword>().unwrap()[0];
+    assert_eq!((keyword.first_ms, keyword.mentions.is_none(), keyword.amount), (7, true, None));
 }
 
 #[test]
