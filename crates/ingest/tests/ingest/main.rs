@@ -4,7 +4,9 @@
 mod buckets;
 mod consent;
 mod discovery;
+mod edits;
 mod formats;
+mod headers;
 mod hostile;
 mod matrix;
 #[path = "../../../store/tests/store/servers.rs"]
