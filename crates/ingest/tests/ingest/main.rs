@@ -3,12 +3,14 @@
 
 mod buckets;
 mod consent;
+mod damage;
 mod discovery;
 mod edits;
 mod formats;
 mod headers;
 mod hostile;
 mod matrix;
+mod parts;
 #[path = "../../../store/tests/store/servers.rs"]
 mod servers;
 mod stage;
