@@ -2,7 +2,7 @@
 //! and chunks that say nothing about the sound.
 
 use crate::{
-    extent::{Coding, Layout, can_be_name, extent, find_file, is_tag},
+    extent::{Coding, Layout, can_be_name, extent, find_chunks, find_file, is_tag},
     headers::Header,
     pieces::{Piece, bytes_at},
 };
@@ -57,7 +57,16 @@ pub(crate) fn parse(source: &mut dyn MediaSource, base: u64, total: u64) -> io::
                 let promised = (!unknown).then(|| length.saturating_sub(8 + offset));
                 let layout = common.as_deref().map(|common| layout(&kind, common));
                 let part = |source: &mut dyn MediaSource, at| is_part(source, at, total);
-                let next_file = |source: &mut dyn MediaSource, from, to| find_file(source, from, to, *b"FORM", &KINDS);
+                let next_file = |source: &mut dyn MediaSource, from, to| {
+                    if let Some(found) = find_file(source, from, to, *b"FORM", &KINDS)? {
+                        return Ok(Some(found));
+                    }
+                    find_chunks(source, from, to, &|bytes| {
+                        let (name, length) =
+                            bytes.first_chunk::<4>().zip(bytes.get(4..).and_then(<[u8]>::first_chunk))?;
+                        KNOWN.contains(name).then(|| 8 + u64::from(u32::from_be_bytes(*length)))
+                    })
+                };
                 let extent = extent(source, layout, from, promised, total, &part, &next_file)?;
                 sound = Some((from, extent));
                 (position, odd) = (from + extent.length, extent.length % 2 == 1);

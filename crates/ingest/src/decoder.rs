@@ -286,7 +286,10 @@ fn frames(
             Ok(packets) => return Ok(Frames::Symphonia(Box::new(packets))),
             Err(Refusal::Final(reason)) => return Err(reason),
             Err(Refusal::Bad(reason)) => (String::new(), Some(reason)),
-            Err(Refusal::Unread(what)) => (what, None),
+            Err(Refusal::Unread(what)) => {
+                let refused = format!("holds {what}, which is not read here");
+                (what, Some(refused))
+            }
         },
     };
     let Some(container) = container else {
@@ -295,9 +298,10 @@ fn frames(
     let file = as_file().map_err(|e| format!("cannot be read: {e}"))?;
     match (Ffmpeg::open(file, container, track, &what), refused) {
         (Ok(child), _) => Ok(Frames::Ffmpeg(Box::new(child))),
-        (Err(Unread::Missing(_)), Some(reason)) => Err(reason),
-        (Err(Unread::Failed(why)), Some(reason)) => Err(format!("{reason}; with ffmpeg it {why}")),
-        (Err(Unread::Missing(why) | Unread::Failed(why)), None) => Err(why),
+        // Of what is damaged the first reason counts; what needs ffmpeg is told to.
+        (Err(Unread::Missing(_)), Some(reason)) if what.is_empty() => Err(reason),
+        (Err(Unread::Failed(why)), Some(reason)) if why != reason => Err(format!("{reason}; and it {why}")),
+        (Err(Unread::Missing(why) | Unread::Failed(why)), _) => Err(why),
     }
 }
 

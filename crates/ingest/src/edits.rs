@@ -353,7 +353,7 @@ mod tests {
         let whole: Vec<f32> = (0..2000u16).map(f32::from).collect();
         let want = [&[0.0; 300], &whole[200..700], &[0.0; 100], &whole[1000..]].concat();
         for packet in [1, 7, 64, 333, 1000, 2000] {
-            let (mut heard, mut got, mut start) = (Heard::of(&edit, 1000), Vec::new(), 0);
+            let (mut heard, mut got, mut start) = (Heard::of(&edit, 1000), Vec::<f32>::new(), 0);
             for frames in whole.chunks(packet) {
                 heard.push(start, vec![frames.to_vec(), frames.to_vec()]);
                 while let Some(planes) = heard.pop(77) {

@@ -18,6 +18,8 @@ const WINDOW: usize = 4096;
 const LEAST_RESEMBLANCE: f64 = 0.3;
 /// Bytes that are searched for the beginning of another file.
 const MAX_SEARCHED: u64 = 1 << 30;
+/// Bytes at the end in which notes are looked for.
+const MAX_NOTES: u64 = 1 << 16;
 /// Bytes of one read of the search.
 const BLOCK: usize = 1 << 16;
 
@@ -195,6 +197,34 @@ pub(crate) fn find_file(
         position += (block.len() - HEAD + 1) as u64;
     }
     Ok(None)
+}
+
+/// Where, in what lies between two places, chunks begin that reach to its end: some writers put notes behind sound whose length
+/// they do not know. `length_of` says how long a chunk of a known name is, header and all; of unknown ones nothing.
+pub(crate) fn find_chunks(
+    source: &mut dyn MediaSource,
+    from: u64,
+    to: u64,
+    length_of: &dyn Fn(&[u8]) -> Option<u64>,
+) -> io::Result<Option<u64>> {
+    let from = from.max(to.saturating_sub(MAX_NOTES));
+    let bytes = bytes_at(source, from, (to - from) as usize)?;
+    let leads_to_the_end = |mut at: usize| {
+        while at < bytes.len() {
+            let Some(length) = length_of(&bytes[at..]) else { return false };
+            let next = at as u64 + length;
+            // The byte that makes a chunk even is often left out at the end.
+            match (bytes.len() as u64).checked_sub(next) {
+                Some(0 | 1) => return true,
+                None => return next == bytes.len() as u64 + 1,
+                Some(_) => at = (next + length % 2) as usize,
+            }
+        }
+        true
+    };
+    Ok((0..bytes.len())
+        .find(|&at| length_of(&bytes[at..]).is_some() && leads_to_the_end(at))
+        .map(|at| from + at as u64))
 }
 
 /// Whether tags stand at a place, which some programs put behind any file.

@@ -238,6 +238,7 @@ fn promised_seconds(container: &str, track: &Track) -> Option<f64> {
     if matches!(container, "ogg" | "matroska") {
         return None;
     }
-    let ticks = track.duration.map(Duration::get).or(track.num_frames)?;
+    // Fragments have 0 there.
+    let ticks = track.duration.map(Duration::get).or(track.num_frames).filter(|&ticks| ticks > 0)?;
     Some(ticks as f64 * f64::from(track.time_base?))
 }

@@ -205,6 +205,7 @@ fn other(
     container: Option<Container>,
     pieces: Option<Vec<Piece>>,
 ) -> io::Result<Repaired> {
+    // The probe looks for `ftyp` near the start.
     let is_quick_time = pieces.is_some() && container.is_some_and(|container| container.name == "mp4");
     let mut repaired = match pieces {
         Some(pieces) => Repaired::new(Box::new(Spliced::new(&Shared::new(source), pieces))),

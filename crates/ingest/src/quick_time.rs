@@ -1,4 +1,4 @@
-//! MP4 and QuickTime files that do not begin with `ftyp`: recordings of before there was one, and segments of streams.
+//! MP4 and QuickTime files that have no `ftyp`: recordings of before there was one, and segments of streams.
 //!
 //! Symphonia reads no file without that atom. It may stand anywhere, and what the others say of places in the file stays true
 //! only if it stands at the end.
@@ -11,7 +11,8 @@ use symphonia::core::io::MediaSource;
 const MAX_ATOMS: usize = 1_000_000;
 const FTYP: &[u8; 16] = b"\0\0\0\x10ftypqt  \0\0\0\0";
 
-/// The file that begins at `base` with `ftyp` at its end, if it has none. An atom that is cut off ends where the file does.
+/// The file that begins at `base`, with `ftyp` at its end if it has none; an atom that is cut off ends where the file does.
+/// None where nothing is to be changed.
 pub(crate) fn pieces(source: &mut dyn MediaSource, base: u64, total: u64) -> io::Result<Option<Vec<Piece>>> {
     let mut position = base;
     for _ in 0..MAX_ATOMS {
@@ -27,7 +28,7 @@ pub(crate) fn pieces(source: &mut dyn MediaSource, base: u64, total: u64) -> io:
             (1, Some(long)) => (16, long),
             (size, _) => (8, size),
         };
-        if length < header {
+        if length < header || total - position < header {
             break;
         }
         match position.checked_add(length).filter(|&end| end <= total) {

@@ -7,7 +7,7 @@
 //! format, data, and as many bytes as there are.
 
 use crate::{
-    extent::{Coding, Extent, Layout, can_be_name, extent, find_file, is_tag},
+    extent::{Coding, Extent, Layout, can_be_name, extent, find_chunks, find_file, is_tag},
     headers::Header,
     pieces::{Piece, bytes_at},
 };
@@ -132,7 +132,10 @@ impl Found {
                     return Ok(Some(found));
                 }
             }
-            Ok(None)
+            find_chunks(source, from, to, &|bytes| {
+                let (name, length) = bytes.first_chunk::<4>().zip(bytes.get(4..).and_then(<[u8]>::first_chunk))?;
+                (name != b"data" && KNOWN.contains(name)).then(|| 8 + u64::from(u32::from_le_bytes(*length)))
+            })
         };
         let part = |source: &mut dyn MediaSource, at| is_part(source, at, total);
         let extent = extent(source, layout, start, promised, total, &part, &next_file)?;
@@ -317,6 +320,13 @@ fn plain_format(mut bytes: Vec<u8>) -> Vec<u8> {
             // Eight bits a sample, and no extension.
             bytes[14..].copy_from_slice(&8u16.to_le_bytes());
             bytes.extend(0u16.to_le_bytes());
+        }
+        // Symphonia reads G.711 in its short form alone.
+        EXTENSIBLE
+            if bytes.get(24..26).is_some_and(|tag| [A_LAW, MU_LAW].map(u16::to_le_bytes).iter().any(|t| t == tag)) =>
+        {
+            bytes.copy_within(24..26, 0);
+            return plain_format(bytes);
         }
         EXTENSIBLE => bytes.truncate(40),
         _ => {}

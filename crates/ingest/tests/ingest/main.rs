@@ -3,12 +3,16 @@
 
 mod buckets;
 mod consent;
+mod damage;
 mod denials;
 mod discovery;
+mod edits;
 mod formats;
+mod headers;
 mod hostile;
 mod lists;
 mod matrix;
+mod parts;
 #[path = "../../../store/tests/store/servers.rs"]
 mod servers;
 mod stage;
