@@ -160,7 +160,7 @@ impl Frame {
             let trim = u64::from(a) << 16 | u64::from(b) << 8 | u64::from(c);
             (delay, padding) = ((trim >> 12) + DECODER_DELAY, (trim & 0xfff).saturating_sub(DECODER_DELAY));
         }
-        Tag { frames: frames.filter(|&frames| frames > delay + padding), delay, padding }
+        Tag { frames, delay, padding }
     }
 }
 

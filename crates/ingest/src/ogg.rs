@@ -198,11 +198,13 @@ impl Ogg {
             return None;
         }
         let before = link.granule;
-        link.granule = granule.max(before);
         let believed = self.believed.get(self.links).copied().unwrap_or(true)
             && granule > 0
             && granule >= before
             && !self.is_passing(granule);
+        if let Some(link) = self.link.as_mut().filter(|_| believed) {
+            link.granule = granule;
+        }
         let lost = skipped || spoiled > 0;
         let place = if believed { Place::Ends { granule, last, lost } } else { Place::Next { lost_s: 0.0 } };
         Some(Next::Stretch(Stretch { packets: coded, place, garbage: spoiled > 0 && !skipped }))

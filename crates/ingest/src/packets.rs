@@ -5,19 +5,14 @@
 //! [`Damages`] says what is wrong with it.
 
 use crate::{
-    container::container_of,
     damage::{Damages, Kind},
-    edits::{Edit, edits},
-    format::Format,
-    frames::Frames,
-    mpeg::id3_length,
-    ogg::Ogg,
+    find::find,
     samples::{Failed, Piece, Samples},
-    stream::{Coded, End, Next, Part, Place, Stream, Stretch, Survey},
-    wave::{self, Repaired},
-    window::Window,
+    stream::{Coded, End, Next, Part, Place, Stream, Stretch},
+    timeline::{Ending, MAX_GAP_S, Timeline},
+    wave,
 };
-use std::io::{self, Seek as _};
+use std::io;
 use symphonia::core::{errors::Error, io::MediaSource};
 
 /// Rates in Hz that a recording of people talking can have; others come from broken headers.
@@ -27,14 +22,8 @@ const MAX_CHANNELS: usize = 32;
 /// A step in the time line from this many seconds on is filled with silence, so that the channels and the clock stay right;
 /// below it, it is the rounding of the container's time stamps.
 const MIN_HOLE_S: f64 = 0.02;
-/// Time stamps that run behind by this many seconds have begun anew.
-const MAX_BEHIND_S: f64 = 1.0;
-/// Longer gaps are clocks that were set, or headers that lie.
-const MAX_GAP_S: f64 = (MAX_HOURS * 3600) as f64;
-/// A file may end this many seconds, or two packets, before what its header promises: headers round, encoders pad.
-const END_TOLERANCE_S: f64 = 0.1;
-/// Bytes that tell which container a file is.
-const LOOKED_AT: usize = 600;
+/// No packet holds more; what a damaged one says beyond that is shown by the place of the next.
+const MAX_PACKET_S: f64 = 10.0;
 
 pub(crate) const CONVERT: &str = "convert it to WAV or FLAC";
 
@@ -95,7 +84,7 @@ pub(crate) struct Packets {
     pub damages: Damages,
     /// The decoder of the part that is read; none where it has none.
     samples: Option<Samples>,
-    part: Under,
+    part: Timeline,
     /// Seconds of silence before the first sound, until they were given.
     late_s: f64,
     /// Seconds given out of what came before this part.
@@ -112,42 +101,6 @@ pub(crate) struct Packets {
     cut_off: bool,
     /// Why the container could not be read on.
     why: Option<String>,
-}
-
-/// The part that is read.
-#[derive(Default)]
-struct Under {
-    /// 0 until a packet was decoded.
-    rate: u32,
-    channels: usize,
-    /// Frames decoded, silence for what is missing counted.
-    position: u64,
-    /// The first frame that is heard, and the last where that is certain.
-    skip: u64,
-    to: Option<u64>,
-    /// Frames that the header promises, for as long as that may be true, how many of them are padding, and what may be that.
-    promised: Option<u64>,
-    declared: Option<u64>,
-    padding: u64,
-    tail: Vec<Vec<f32>>,
-    /// Time stamp, or frame of the stream, at which its position is 0.
-    origin: Option<i64>,
-    /// Frames given out.
-    given: u64,
-    /// Frames of the longest packet.
-    longest: u64,
-    /// Frames lost before the first good packet.
-    lost: u64,
-}
-
-impl Under {
-    fn seconds(&self, frames: u64) -> f64 {
-        frames as f64 / f64::from(self.rate.max(1))
-    }
-
-    fn frames(&self, seconds: f64) -> u64 {
-        (seconds * f64::from(self.rate)).round() as u64
-    }
 }
 
 impl Packets {
@@ -182,7 +135,7 @@ impl Packets {
             info,
             damages: Damages::default(),
             samples: None,
-            part: Under::default(),
+            part: Timeline::default(),
             late_s: edit.map_or(0.0, |edit| edit.delay_s),
             before_s: 0.0,
             silence: 0,
@@ -236,7 +189,7 @@ impl Packets {
                 let _ = self.advance();
                 continue;
             };
-            if let Some(planes) = self.hear(planes) {
+            if let Some(planes) = self.part.hear(planes) {
                 return Ok(Some(self.piece(planes)));
             }
         }
@@ -244,44 +197,6 @@ impl Packets {
 
     fn piece(&self, planes: Vec<Vec<f32>>) -> Piece {
         Piece { rate: self.part.rate, planes }
-    }
-
-    /// Cuts off what is not to be heard of the next frames of the part.
-    fn hear(&mut self, mut planes: Vec<Vec<f32>>) -> Option<Vec<Vec<f32>>> {
-        let part = &mut self.part;
-        let start = part.position;
-        part.position += planes[0].len() as u64;
-        // What may be padding waits until the part has ended, or goes on against what its header says.
-        let mut to = part.to.unwrap_or(u64::MAX);
-        if let Some(promised) = part.promised.filter(|_| part.padding > 0) {
-            let sound = promised - part.padding;
-            if part.position > promised {
-                let tail = std::mem::take(&mut part.tail);
-                for (plane, mut tail) in planes.iter_mut().zip(tail) {
-                    tail.append(plane);
-                    *plane = tail;
-                }
-                (part.promised, part.padding) = (None, 0);
-            } else if part.position > sound {
-                let keep = sound.saturating_sub(start) as usize;
-                part.tail.resize(planes.len(), Vec::new());
-                for (tail, plane) in part.tail.iter_mut().zip(&planes) {
-                    tail.extend(&plane[keep.min(plane.len())..]);
-                }
-                to = to.min(sound);
-            }
-        }
-        let start = part.position - planes[0].len() as u64;
-        let (from, to) = (part.skip.max(start), to.min(part.position));
-        if from >= to {
-            return None;
-        }
-        for plane in &mut planes {
-            plane.truncate((to - start) as usize);
-            plane.drain(..(from - start) as usize);
-        }
-        part.given += to - from;
-        Some(planes)
     }
 
     /// Decodes up to the next packets that give samples; false at the end.
@@ -304,7 +219,7 @@ impl Packets {
 
     /// Seconds of the call up to what is decoded next.
     fn now_s(&self) -> f64 {
-        self.before_s + self.part.seconds(self.part.position.saturating_sub(self.part.skip))
+        self.before_s + self.part.now_s()
     }
 
     fn begin(&mut self, part: Part) -> Result<(), Refusal> {
@@ -320,28 +235,22 @@ impl Packets {
         if let Some(samples) = self.samples.as_ref().filter(|_| self.info.codec.is_empty()) {
             self.info.codec = samples.codec().to_owned();
         }
-        let Part { skip, promised, padding, .. } = part;
-        self.part = Under { skip, promised, declared: promised, padding, ..Under::default() };
+        self.part = Timeline::new(part.skip, part.promised, part.padding);
         Ok(())
     }
 
     /// Says what is missing of the part that ends here, or goes on beyond what its header says.
     fn end_part(&mut self) {
-        let part = &self.part;
-        if part.rate > 0
-            && let Some(declared) = part.declared
-        {
-            let tolerance = part.frames(END_TOLERANCE_S).max(2 * part.longest);
-            if part.position + tolerance < declared {
-                let missing = part.seconds(declared - part.position.max(part.skip));
-                self.damages.note(Kind::CutOff, self.now_s(), missing);
+        match self.part.ending() {
+            Ending::AsTold => {}
+            Ending::Early(missing_s) => {
+                self.damages.note(Kind::CutOff, self.now_s(), missing_s);
                 self.cut_off = true;
-            } else if declared + tolerance < part.position {
-                self.damages.note(Kind::Header, self.before_s, 0.0);
             }
+            Ending::Late => self.damages.note(Kind::Header, self.before_s, 0.0),
         }
-        self.before_s += self.part.seconds(self.part.given);
-        self.part = Under::default();
+        self.before_s += self.part.given_s();
+        self.part = Timeline::default();
     }
 
     fn finish(&mut self, end: End) {
@@ -364,29 +273,42 @@ impl Packets {
         }
         let (mut planes, length) = (planes, length as u64);
         let (hole, is_damage) = match stretch.place {
-            Place::Next { lost_s } => (self.part.frames(lost_s.min(MAX_GAP_S)) as i64, true),
+            Place::Next { lost_s } => (self.part.frames(lost_s.min(MAX_GAP_S)), true),
             Place::Starts { stamp } => {
                 let pauses = matches!(&self.stream, Stream::Format(format) if format.has_pauses());
                 (self.hole_before(stamp), failing || !pauses)
             }
-            Place::Ends { granule, last, lost } => (self.hole_before_page(granule, length, last), lost || failing),
-        };
-        self.silence = match u64::try_from(hole) {
-            // Padding of the last page.
-            Err(_) => {
-                planes.iter_mut().for_each(|plane| plane.truncate(length.saturating_add_signed(hole) as usize));
-                0
-            }
-            Ok(hole) if hole < self.part.frames(MIN_HOLE_S) => 0,
-            Ok(hole) => {
-                if is_damage {
-                    self.damages.note(Kind::Lost, self.now_s(), self.part.seconds(hole));
-                }
-                hole
+            Place::Ends { granule, last, lost } => {
+                let hole = self.part.hole_before_page(granule, length, last);
+                // What is beyond the end of the last page is padding.
+                planes.iter_mut().for_each(|plane| plane.truncate(length.saturating_add_signed(hole.min(0)) as usize));
+                (u64::try_from(hole).unwrap_or(0), lost || failing)
             }
         };
+        let hole = if hole < self.part.frames(MIN_HOLE_S) { 0 } else { hole };
+        let lost = std::mem::take(&mut self.part.lost);
+        for (frames, is_damage) in [(lost, true), (hole, is_damage)] {
+            if frames > 0 && is_damage {
+                self.damages.note(Kind::Lost, self.now_s(), self.part.seconds(frames));
+            }
+        }
+        self.silence = lost + hole;
         self.held = Some(planes);
         Ok(true)
+    }
+
+    /// Frames between what was decoded and a packet that has this time stamp.
+    fn hole_before(&mut self, stamp: i64) -> u64 {
+        let Stream::Format(format) = &self.stream else { return 0 };
+        let part = &mut self.part;
+        if part.is_new() && self.before_s == 0.0 {
+            let skipped = (part.seconds(part.skip) / format.tick_s) as i64;
+            let late_s = format.late_s(stamp.saturating_add(skipped));
+            if (MIN_HOLE_S..MAX_GAP_S).contains(&late_s) {
+                self.late_s += late_s;
+            }
+        }
+        part.hole_before(stamp, format.tick_s)
     }
 
     /// The samples of packets; silence for those that are damaged.
@@ -411,10 +333,6 @@ impl Packets {
                     planes.clear();
                 }
                 (self.part.rate, self.part.channels) = (piece.rate, piece.planes.len());
-                let lost = std::mem::take(&mut self.part.lost);
-                if lost > 0 {
-                    self.lose(lost, &mut planes);
-                }
             }
             (self.good, self.failing) = (self.good + 1, 0);
             self.part.longest = self.part.longest.max(length as u64);
@@ -433,7 +351,7 @@ impl Packets {
             self.part.lost += frames;
             return;
         }
-        let frames = frames.min(self.part.frames(MAX_GAP_S));
+        let frames = frames.min(self.part.frames(MAX_PACKET_S));
         let at_s = self.now_s() + self.part.seconds(planes.first().map_or(0, Vec::len) as u64);
         self.damages.note(Kind::Lost, at_s, self.part.seconds(frames));
         planes.resize(self.part.channels, Vec::new());
@@ -441,87 +359,6 @@ impl Packets {
             plane.resize(plane.len() + frames as usize, 0.0);
         }
     }
-
-    /// Frames between what was decoded and a packet that has this time stamp.
-    fn hole_before(&mut self, stamp: i64) -> i64 {
-        let Stream::Format(format) = &self.stream else { return 0 };
-        let (tick_s, part) = (format.tick_s, &mut self.part);
-        let passed = (part.seconds(part.position) / tick_s) as i64;
-        if part.origin.is_none() && self.before_s == 0.0 && part.position == 0 {
-            let late_s = format.late_s(stamp.saturating_add((part.seconds(part.skip) / tick_s) as i64));
-            if (MIN_HOLE_S..MAX_GAP_S).contains(&late_s) {
-                self.late_s += late_s;
-            }
-        }
-        let origin = *part.origin.get_or_insert(stamp.saturating_sub(passed));
-        let hole_s = stamp.saturating_sub(origin) as f64 * tick_s - part.seconds(part.position);
-        if !hole_s.is_finite() {
-            return 0;
-        }
-        if !(-MAX_BEHIND_S..MAX_GAP_S).contains(&hole_s) {
-            part.origin = Some(stamp.saturating_sub(passed));
-            return 0;
-        }
-        part.frames(hole_s.max(0.0)) as i64
-    }
-
-    /// Frames between what was decoded and a page of so many frames that ends at this place; negative where it is the last
-    /// and as much of it is padding.
-    fn hole_before_page(&mut self, granule: i64, length: u64, last: bool) -> i64 {
-        let part = &mut self.part;
-        let end = (part.position + length) as i64;
-        // A stream that is one page counts from 0, and what exceeds its place is padding; others may be cut out of a longer one.
-        let single = last && part.origin.is_none() && granule < end;
-        let origin = *part.origin.get_or_insert(if single { 0 } else { granule.saturating_sub(end) });
-        let hole = granule.saturating_sub(origin).saturating_sub(end);
-        let behind = hole < -(part.frames(MAX_BEHIND_S) as i64) && !last;
-        if behind || hole > part.frames(MAX_GAP_S) as i64 {
-            part.origin = Some(granule.saturating_sub(end));
-            return 0;
-        }
-        if last && hole > -(length as i64) { hole } else { hole.max(0) }
-    }
-}
-
-/// The reader of a file, what it has seen of it, and the edit that MP4 makes of the track.
-fn find(mut header: Repaired, track: usize) -> Result<(Stream, Survey, Option<Edit>), Refusal> {
-    let unreadable = |e: io::Error| format!("cannot be read: {e}");
-    if header.container.is_none() && header.source.is_seekable() {
-        let mut window = Window::new(header.source);
-        while let Some(length) = id3_length(window.peek(10)) {
-            window.skip(length);
-        }
-        let found = match container_of(window.peek(LOOKED_AT)).map(|container| container.name) {
-            Some("ogg") => Ogg::open(window, track).map(|ogg| Stream::Ogg(Box::new(ogg))),
-            None | Some("aac" | "mp1" | "mp2" | "mp3") => {
-                Frames::find(window).map(|frames| Stream::Frames(Box::new(frames)))
-            }
-            Some(_) => Err(window),
-        };
-        match found {
-            Ok(mut stream) => {
-                let survey = match &mut stream {
-                    Stream::Frames(frames) => frames.survey(),
-                    Stream::Ogg(ogg) => ogg.survey(),
-                    Stream::Format(_) => Ok(Survey::default()),
-                };
-                return Ok((stream, survey.map_err(unreadable)?, None));
-            }
-            Err(window) => header.source = window.into_source().map_err(unreadable)?,
-        }
-    }
-    let edits = match header.source.byte_len() {
-        Some(total) if header.source.is_seekable() => {
-            // A file that is cut within its edit lists has none; symphonia says what is wrong with it.
-            let edits = edits(&mut header.source, total).unwrap_or_default();
-            header.source.rewind().map_err(unreadable)?;
-            edits
-        }
-        _ => Vec::new(),
-    };
-    let format = Format::open(header, track)?;
-    let edit = edits.into_iter().find(|(track, _)| *track == format.track).map(|(_, edit)| edit);
-    Ok((Stream::Format(Box::new(format)), Survey::default(), edit))
 }
 
 /// The reason where the call list asks for a track that is not there.

@@ -99,16 +99,27 @@ fn cut_anywhere() {
     }
 }
 
-/// A long file that ends early is told apart from a whole one, in every format whose header says how long it is.
+/// A long file that ends early is heard as far as it goes, and told apart from a whole one.
 #[test]
 fn truncation_is_seen() {
     for name in ["discovery.wav", "scheduling.flac", "support-lost.mp3", "billing-question.mp4"] {
-        let bytes = std::fs::read(fixtures().join(name)).unwrap();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), &bytes[..bytes.len() * 3 / 5]).unwrap();
-        let error = read(file.path()).unwrap_err().to_string();
-        println!("{name}: {error}");
-        assert!(error.contains("that its header promises") || error.contains("cannot be read"), "{error}");
+        let path = fixtures().join(name);
+        let (_, whole) = decode(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cut = write(folder.path(), name, &bytes[..bytes.len() * 3 / 5]);
+        let out = ingest(&[recording("a", &cut)], IngestConfig::default());
+        let call = out.call("a");
+        // The index of this one stands at its end, without which nothing can be decoded.
+        if name.ends_with("mp4") {
+            assert_eq!(call.status, "failed");
+            continue;
+        }
+        let share = call.duration_ms.unwrap() as f64 / (whole[0].len() as f64 / 16.0);
+        assert!(call.status == "ready" && (0.4..0.8).contains(&share), "{name}: {} {share}", call.status);
+        let damage = call.damage.as_deref().unwrap();
+        println!("{name}: {damage:?}");
+        assert_eq!(damage.iter().map(|d| d.kind.as_str()).collect::<Vec<_>>(), ["cut_off"], "{name}");
     }
 }
 
@@ -124,11 +135,9 @@ fn a_damaged_stretch_becomes_silence() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
         let (_, spoiled) = decode(file.path()).unwrap();
-        // MP3 has no time stamps: a frame whose start is lost is gone, here 24 ms.
-        let reach = if name.ends_with("mp3") { 400 } else { 0 };
-        assert!(spoiled[0].len().abs_diff(whole[0].len()) <= reach, "{name}: {} samples", spoiled[0].len());
+        assert_eq!(spoiled[0].len(), whole[0].len(), "{name}");
         let late = whole[0].len() * 3 / 4;
-        let (correlation, shift) = correlate(&spoiled[0][late..], &whole[0][late..], reach as i64);
+        let (correlation, shift) = correlate(&spoiled[0][late..], &whole[0][late..], 0);
         println!("{name}: correlation {correlation:.6}, shift {shift}");
         // AAC fills noisy bands with random numbers (perceptual noise substitution); behind a lost packet they are others.
         let least = if name.ends_with("m4a") { 0.998 } else { 0.999 };
@@ -136,16 +145,21 @@ fn a_damaged_stretch_becomes_silence() {
     }
 }
 
+/// No share of damage refuses a call.
 #[test]
-fn a_file_spoiled_throughout_is_failed() {
-    let mut bytes = std::fs::read(fixtures().join("scheduling.flac")).unwrap();
+fn a_file_spoiled_throughout_is_heard() {
+    let path = fixtures().join("scheduling.flac");
+    let (_, whole) = decode(&path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
     for at in (20_000..bytes.len()).step_by(20_000) {
         bytes[at] ^= 0xff;
     }
     let folder = tempfile::tempdir().unwrap();
     let out = ingest(&[recording("a", &write(folder.path(), "a.flac", &bytes))], IngestConfig::default());
-    let reason = out.call("a").status_reason.as_deref().unwrap();
-    assert!(reason.contains("damaged or missing"), "{reason}");
+    let call = out.call("a");
+    assert_eq!((call.status.as_str(), call.duration_ms), ("ready", Some(whole[0].len() as i64 / 16)));
+    let damage = call.damage.as_deref().unwrap();
+    assert!(damage.len() <= 100 && damage.iter().all(|d| d.kind == "lost" && d.length_ms > 0), "{damage:?}");
 }
 
 /// The most memory that the process may take in KiB: the sound of ten minutes is held by the test itself.
@@ -348,7 +362,7 @@ fn crc(bytes: &[u8], polynomial: u32, bits: u32) -> u32 {
     crc
 }
 
-/// A minute of silence in 200 bytes is read; what unfolds to more than a day is given up, in bounded memory and time.
+/// Ten minutes of silence in 2 kB are read, in bounded memory and time; what unfolds to more than a day is given up.
 #[test]
 fn a_bomb_of_silence() {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -357,13 +371,12 @@ fn a_bomb_of_silence() {
     std::fs::write(file.path(), small).unwrap();
     let samples = read(file.path()).unwrap();
     assert_eq!(samples, 600 * 8000 / 65_535 * 65_535 * 2);
-    // The same, and the header says how long it is: 26 hours at 8 kHz.
+    // The same, and the header says that it is 26 hours long: what is there is read.
     let mut told = bomb(600);
     let frames = 26u64 * 3600 * 8000;
     told[22..26].copy_from_slice(&(frames as u32).to_be_bytes());
     std::fs::write(file.path(), told).unwrap();
-    let error = read(file.path()).unwrap_err().to_string();
-    assert!(error.contains("is longer than 24 hours"), "{error}");
+    assert_eq!(read(file.path()).unwrap(), samples);
 }
 
 fn peak_kib() -> u64 {

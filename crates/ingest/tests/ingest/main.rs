@@ -3,10 +3,12 @@
 
 mod buckets;
 mod consent;
+mod damage;
 mod discovery;
 mod formats;
 mod hostile;
 mod matrix;
+mod parts;
 #[path = "../../../store/tests/store/servers.rs"]
 mod servers;
 mod stage;
