@@ -116,7 +116,14 @@ impl Table {
                 opt("content_sha256", DataType::Utf8, "hash of the bytes, of duplicates only"),
                 opt("duplicate_of", DataType::Utf8, "the call that has the same bytes and is transcribed for both"),
                 opt("track", DataType::Int32, "audio track to be read, from 0, from the call list; null: the first"),
-                opt("match", DataType::Utf8, "how the call list's row found the recording; null where no row names it"),
+                opt(
+                    "match",
+                    DataType::Utf8,
+                    "how the call list's row found the recording: exact (as written), slash, percent, case or unicode (the same path \
+                     spelled otherwise), suffix (by its last folders and name), name (by its name alone), stem (without the \
+                     ending), call_id; barred: it was not opened because a row that denies consent or cannot be trusted may \
+                     mean it, or because a column seems to deny; null where no row names it",
+                ),
             ],
             Self::Audio => vec![
                 col("channel", DataType::Int32, "audio track, from 0"),
@@ -162,7 +169,14 @@ impl Table {
                     list(damage()),
                     "what is missing or wrong in the recording, in order of time; empty: nothing; null where it was not decoded",
                 ),
-                opt("match", DataType::Utf8, "how the call list's row found the recording; null where no row names it"),
+                opt(
+                    "match",
+                    DataType::Utf8,
+                    "how the call list's row found the recording: exact (as written), slash, percent, case or unicode (the same path \
+                     spelled otherwise), suffix (by its last folders and name), name (by its name alone), stem (without the \
+                     ending), call_id; barred: it was not opened because a row that denies consent or cannot be trusted may \
+                     mean it, or because a column seems to deny; null where no row names it",
+                ),
             ],
             Self::Segments => vec![
                 col("channel", DataType::Int32, "audio track, from 0"),

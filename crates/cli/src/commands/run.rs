@@ -29,6 +29,7 @@ pub fn run(args: &Run, common: &Common) -> Result<Outcome> {
         anstream::eprintln!("{} {path}", paint(DIM, "passed over:"));
     }
     match found.passed_over.len() {
+        _ if common.quiet => {}
         0 => {}
         1 => anstream::eprintln!("passed over: 1 file that is no recording"),
         n => anstream::eprintln!("passed over: {n} files that are no recordings"),
