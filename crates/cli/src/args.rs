@@ -63,10 +63,10 @@ pub struct Run {
     /// Where the tables are kept: a folder, made if need be, or a bucket's prefix (s3://, az://, gs://)
     #[arg(long, value_name = "STORE")]
     pub store: String,
-    /// The call list: CSV, JSONL or Parquet, a row a call
+    /// The call list: CSV, JSONL, Parquet or a workbook, a row a call
     #[arg(long, value_name = "LIST")]
     pub calls: Option<PathBuf>,
-    /// CRM rows: CSV, JSONL or Parquet
+    /// CRM rows: CSV, JSONL, Parquet or a workbook
     #[arg(long, value_name = "FILE")]
     pub crm: Option<PathBuf>,
     #[command(flatten)]

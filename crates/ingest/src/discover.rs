@@ -112,7 +112,7 @@ fn empty_sources(sources: &Sources, rows: &Rows, problems: &mut Vec<Problem>) ->
         return Err(IngestError::NoRecording { sources, passed_over: rows.passed_over.len() });
     }
     for (origin, _) in sources.origins.iter().zip(counts).filter(|(_, count)| *count == 0) {
-        let message = "found no recording in it that no other source has".to_owned();
+        let message = "found no recording in it".to_owned();
         problems.push(Problem { file: origin.text.clone().into(), line: None, message });
     }
     Ok(())

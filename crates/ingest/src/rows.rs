@@ -207,7 +207,10 @@ fn bar(
                     inodes.entry(inode).or_insert(row);
                 }
             }
-            Look::Folder(identity, _) => folders.push((row, format!("{}/", identity.trim_end_matches('/')))),
+            Look::Folder(identity, _) => {
+                folders.push((row, format!("{}/", identity.trim_end_matches('/'))));
+                bars.add(row, &sought.wanted, roots);
+            }
             Look::Nowhere(_) => bars.add(row, &sought.wanted, roots),
         }
     }
@@ -278,6 +281,10 @@ fn look_inside(
 ) -> HashSet<usize> {
     let mut dropped = HashSet::new();
     let mut asked: Vec<usize> = Vec::new();
+    let mut problems = Vec::new();
+    let mut note = |error: &str, uri: &str| {
+        problems.push(Problem { file: uri.into(), line: None, message: format!("passed over: {error}") });
+    };
     for &file in unsure {
         let found = &files[file].1;
         let by_ending = of_ending(found.ending());
@@ -286,7 +293,8 @@ fn look_inside(
         }
         if barred.contains_key(&file) {
             dropped.extend((by_ending == Some(Kind::Foreign)).then_some(file));
-        } else if found.problem.is_some() || found.version.is_none() {
+        } else if let Some(problem) = &found.problem {
+            note(problem, &found.uri);
             dropped.insert(file);
         } else if denials.unlisted(&found.names()[0]) {
             dropped.extend((by_ending == Some(Kind::Foreign)).then_some(file));
@@ -297,21 +305,18 @@ fn look_inside(
         }
     }
     let (objects, local): (Vec<usize>, Vec<usize>) = asked.into_iter().partition(|&file| is_url(&files[file].1.uri));
-    let mut note = |file: usize, error: String| {
-        let message = format!("passed over: {error}");
-        sources.problems.push(Problem { file: files[file].1.uri.clone().into(), line: None, message });
-    };
     for file in local {
         let found = &files[file].1;
         match start_of(&found.uri) {
             Ok(start) if kind_of(&start, found.ending()) == Kind::Recording => {}
             Ok(_) => drop(dropped.insert(file)),
             Err(error) => {
-                note(file, error);
+                note(&error, &found.uri);
                 dropped.insert(file);
             }
         }
     }
+    sources.problems.append(&mut problems);
     let sizes =
         |&file: &usize| (files[file].1.uri.clone(), files[file].1.version.as_ref().map_or(0, |v| v.byte_size as u64));
     let asked: Vec<(String, u64)> = objects.iter().map(sizes).collect();

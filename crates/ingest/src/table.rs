@@ -69,33 +69,31 @@ fn read_workbook(path: &Path, content: Bytes, wanted: &dyn Fn(&[String]) -> bool
         .unwrap_or_else(|_| Err("is a workbook that cannot be read; save it as CSV".into()))
         .map_err(|reason| wrong(path, reason))?;
     let columns_of = |sheet: &workbook::Sheet| -> Vec<String> {
-        let mut columns: Vec<String> =
-            sheet.rows[0].1.iter().map(|cell| cell.as_deref().unwrap_or_default().trim().to_owned()).collect();
-        while columns.last().is_some_and(String::is_empty) {
-            columns.pop();
-        }
-        columns
+        let named = sheet.rows[0].1.values().map(|cell| cell.as_deref().unwrap_or_default().trim());
+        named.filter(|name| !name.is_empty()).map(str::to_owned).collect()
     };
     let chosen = sheets.iter().find(|sheet| wanted(&columns_of(sheet))).or(sheets.first());
-    let sheet = chosen
-        .ok_or_else(|| wrong(path, "is a workbook without a filled cell; its first row must name the columns"))?;
+    let sheet =
+        chosen.ok_or_else(|| wrong(path, "is a workbook without a filled cell; its first row must name the columns"))?;
     let columns = columns_of(sheet);
-    if let Some((_, twice)) = columns.iter().enumerate().find(|(i, c)| !c.is_empty() && columns[..*i].contains(c)) {
+    if let Some((_, twice)) = columns.iter().enumerate().find(|(i, c)| columns[..*i].contains(c)) {
         return Err(wrong(path, format!("names the column {twice:?} twice in its sheet {:?}; rename one", sheet.name)));
     }
+    let header = &sheet.rows[0].1;
+    let last = header.keys().next_back().copied().unwrap_or_default();
     let mut rows = Vec::new();
     for (line, values) in &sheet.rows[1..] {
         let (mut cells, mut problem, mut names) = (BTreeMap::new(), None, Vec::new());
-        for (place, value) in values.iter().enumerate() {
-            let column = columns.get(place).map_or("", String::as_str);
+        for (place, value) in values {
+            let column = header.get(place).and_then(|name| name.as_deref().ok()).unwrap_or_default().trim();
             match value {
                 Ok(value) if !column.is_empty() => insert(&mut cells, column, value),
-                Ok(value) if place >= columns.len() && !value.trim().is_empty() => {
+                Ok(value) if *place > last && !value.trim().is_empty() => {
                     problem = Some(format!("has a value in its column {}, which the header does not name", place + 1));
                     names.push(value.trim().to_owned());
                 }
                 Ok(_) => {}
-                Err(reason) => problem = Some(format!("{column} {reason}")),
+                Err(reason) => problem = Some(format!("column {column:?} {reason}")),
             }
         }
         rows.push(TextRow { line: *line, cells, problem, names });

@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 use calamine::{Data, ExcelDateTime, Reader as _, Sheets, open_workbook_auto_from_rs};
-use std::io::Cursor;
+use std::{collections::BTreeMap, io::Cursor};
 
-/// A sheet as text, from its first row that holds anything.
+/// Cells of a row by their columns, from 0; `Err` where a cell has no value that can be read.
+pub(crate) type Cells = BTreeMap<u32, Result<String, String>>;
+
+/// A sheet as text.
 #[derive(Debug)]
 pub(crate) struct Sheet {
     pub name: String,
-    /// Number of the row, from 1, and its cells; `Err` where a cell has no value that can be read.
-    pub rows: Vec<(u64, Vec<Result<String, String>>)>,
+    /// Rows that hold anything, by their numbers, from 1.
+    pub rows: Vec<(u64, Cells)>,
 }
 
 /// Whether these are the first bytes of a ZIP archive or of an old office's file, as workbooks are.
@@ -18,51 +21,76 @@ pub(crate) fn is_workbook(content: &[u8]) -> bool {
 }
 
 /// The sheets that hold anything, in their order.
+///
+/// Cells are read one by one where the form allows it: a stray one in the last row and column would else cost all the others'
+/// memory.
 pub(crate) fn sheets(content: Bytes) -> Result<Vec<Sheet>, String> {
     let fail = |e: &dyn std::fmt::Display| format!("is no workbook that can be read ({e}); save it as CSV");
     let mut book = open_workbook_auto_from_rs(Cursor::new(content)).map_err(|e| fail(&e))?;
     let mut sheets = Vec::new();
     for name in book.sheet_names() {
+        let mut rows: BTreeMap<u32, Cells> = BTreeMap::new();
         // A sheet of charts alone is no sheet with rows.
-        let Ok(range) = book.worksheet_range(&name) else { continue };
-        let Some((top, left)) = range.start() else { continue };
-        let mut rows: Vec<(u64, Vec<Result<String, String>>)> = range
-            .rows()
-            .zip(u64::from(top) + 1..)
-            .map(|(cells, row)| (row, cells.iter().map(text).collect()))
-            .collect();
-        for (first, last) in merged(&mut book, &name) {
-            // What is written across several rows holds for each of them; only the first has it.
-            let at = |row: u32, column: u32| (row.wrapping_sub(top) as usize, column.wrapping_sub(left) as usize);
-            let (from, column) = at(first.0, first.1);
-            let Some(value) = rows.get(from).and_then(|(_, cells)| cells.get(column)).cloned() else { continue };
-            for row in first.0 + 1..=last.0.min(top + rows.len() as u32) {
-                if let Some(cell) = rows.get_mut(at(row, first.1).0).and_then(|(_, cells)| cells.get_mut(column)) {
-                    cell.clone_from(&value);
-                }
-            }
+        let Ok((cells, formulas)) = cells_of(&mut book, &name) else { continue };
+        for ((row, column), cell) in cells {
+            rows.entry(row).or_default().insert(column, cell);
         }
         // A formula that no program has worked out yet hides what it will say.
-        if let Ok(formulas) = book.worksheet_formula(&name)
-            && let Some((first, offset)) = formulas.start()
-        {
-            for (row, column, _) in formulas.used_cells() {
-                let (row, column) = (row + first as usize, column + offset as usize);
-                let place = (row.wrapping_sub(top as usize), column.wrapping_sub(left as usize));
-                let cell = rows.get_mut(place.0).and_then(|(_, cells)| cells.get_mut(place.1));
-                if let Some(cell) = cell.filter(|cell| cell.as_ref().is_ok_and(String::is_empty)) {
-                    *cell = Err("is a formula without a value; open the workbook, save it, and run again".into());
-                }
+        for (row, column) in formulas {
+            let cell = rows.entry(row).or_default().entry(column).or_insert_with(|| Ok(String::new()));
+            if cell.as_ref().is_ok_and(String::is_empty) {
+                *cell = Err("is a formula without a value; open the workbook, save it, and run again".into());
             }
         }
-        let blank =
-            |cells: &[Result<String, String>]| cells.iter().all(|c| c.as_ref().is_ok_and(|c| c.trim().is_empty()));
-        rows.retain(|(_, cells)| !blank(cells));
+        for (first, last) in merged(&mut book, &name) {
+            // What is written across several rows holds for each of them; only the first has it.
+            let Some(value) = rows.get(&first.0).and_then(|cells| cells.get(&first.1)).cloned() else { continue };
+            for (_, cells) in rows.range_mut(first.0..=last.0.max(first.0)) {
+                cells.entry(first.1).or_insert_with(|| value.clone());
+            }
+        }
+        rows.retain(|_, cells| cells.values().any(|cell| !cell.as_ref().is_ok_and(|text| text.trim().is_empty())));
         if !rows.is_empty() {
-            sheets.push(Sheet { name, rows });
+            sheets.push(Sheet { name, rows: rows.into_iter().map(|(row, cells)| (u64::from(row) + 1, cells)).collect() });
         }
     }
     Ok(sheets)
+}
+
+type Place = (u32, u32);
+
+/// The filled cells of a sheet, and where its formulas stand.
+#[allow(clippy::type_complexity)] // said once, here
+fn cells_of(
+    book: &mut Sheets<Cursor<Bytes>>,
+    sheet: &str,
+) -> Result<(Vec<(Place, Result<String, String>)>, Vec<Place>), calamine::Error> {
+    let (mut cells, mut formulas) = (Vec::new(), Vec::new());
+    match book {
+        Sheets::Xlsx(book) => {
+            let mut reader = book.worksheet_cells_reader(sheet)?;
+            while let Some(cell) = reader.next_cell()? {
+                cells.push((cell.get_position(), text(&Data::from(cell.get_value().clone()))));
+            }
+            let mut reader = book.worksheet_cells_reader(sheet)?;
+            while let Some(cell) = reader.next_formula()? {
+                formulas.extend((!cell.get_value().is_empty()).then(|| cell.get_position()));
+            }
+        }
+        Sheets::Xlsb(book) => {
+            let mut reader = book.worksheet_cells_reader(sheet)?;
+            while let Some(cell) = reader.next_cell()? {
+                cells.push((cell.get_position(), text(&Data::from(cell.get_value().clone()))));
+            }
+        }
+        book => {
+            let range = book.worksheet_range(sheet)?;
+            let (top, left) = range.start().unwrap_or_default();
+            let place = |(row, column, cell): (usize, usize, &Data)| ((row as u32 + top, column as u32 + left), text(cell));
+            cells.extend(range.used_cells().map(place));
+        }
+    }
+    Ok((cells, formulas))
 }
 
 /// First and last cell of those that are merged; of .xlsx alone, which is the form that says so here.
@@ -98,4 +126,29 @@ fn time(instant: &ExcelDateTime) -> String {
         return format!("{year:04}-{month:02}-{day:02}");
     }
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use calamine::{CellErrorType, ExcelDateTimeType};
+
+    #[test]
+    fn cells_as_a_list_would_write_them() {
+        let instant = |days: f64| Data::DateTime(ExcelDateTime::new(days, ExcelDateTimeType::DateTime, false));
+        for (cell, wanted) in [
+            (Data::Float(8812.0), "8812"),
+            (Data::Float(12.5), "12.5"),
+            (Data::Float(-1.0), "-1"),
+            (Data::Int(7), "7"),
+            (Data::String("denied".into()), "denied"),
+            (Data::Empty, ""),
+            (Data::Bool(true), "true"),
+            (instant(46_083.604_166_666_664), "2026-03-02T14:30:00"),
+            (instant(46_083.0), "2026-03-02"),
+        ] {
+            assert_eq!(text(&cell).as_deref(), Ok(wanted));
+        }
+        assert!(text(&Data::Error(CellErrorType::NA)).unwrap_err().starts_with("is the error"));
+    }
 }

@@ -170,7 +170,7 @@ fn recordings() -> Vec<Field> {
         opt("content_sha256", TEXT, "hash of the bytes, of duplicates only"),
         opt("duplicate_of", TEXT, "the call that has the same bytes and is transcribed for both"),
         of(INDEX, opt("track", INT, "audio track to be read, from the call list; null: the first")),
-        opt("match", TEXT, "how the call list's row found the recording; null where no row names it"),
+        opt("match", TEXT, MATCH),
     ]
 }
 
@@ -215,7 +215,7 @@ fn calls() -> Vec<Field> {
             list(damage()),
             "what is missing or wrong in the recording, in order of time; empty: nothing; null where it was not decoded",
         ),
-        opt("match", TEXT, "how the call list's row found the recording; null where no row names it"),
+        opt("match", TEXT, MATCH),
     ]
 }
 
@@ -276,3 +276,8 @@ fn keywords() -> Vec<Field> {
         opt("mentions", mentions(), "the same with the time of each mention"),
     ]
 }
+
+const MATCH: &str = "how the call list's row found the recording: exact (as written), slash, percent, case or unicode (the same path \
+                     spelled otherwise), suffix (by its last folders and name), name (by its name alone), stem (without the \
+                     ending), call_id; barred: it was not opened because a row that denies consent or cannot be trusted may mean \
+                     it, or because a column seems to deny; null where no row names it";

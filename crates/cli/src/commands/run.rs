@@ -38,6 +38,7 @@ pub fn run(args: &Run, common: &Common) -> Result<Outcome> {
         log::info!("passed over: {path}");
     }
     match found.passed_over.len() {
+        _ if common.quiet => {}
         0 => {}
         _ if common.quiet => {}
         1 => anstream::eprintln!("passed over: 1 file that is no recording"),

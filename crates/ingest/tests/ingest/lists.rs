@@ -100,6 +100,21 @@ fn lists_in_every_form_of_unicode() {
 }
 
 #[test]
+fn workbooks_are_read() {
+    let (_folder, root) = house(&["a.wav", "b.wav"]);
+    let rows = [["Recording", "Customer Consent", "Deal"], ["a.wav", "Denied", "x & y"], ["", "", ""], ["b.wav", "granted", "7"]];
+    let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+    let list = write(&root, "calls.bin", &crate::support::workbook(&rows));
+    let found = find(&[&root], Some(&list)).unwrap();
+    assert_eq!(became(&found), ["a.wav refused exact", "b.wav ready exact"]);
+    assert_eq!(found.recordings[0].crm["Deal"].as_deref(), Some("x & y"));
+    assert_eq!(found.problems, []);
+    let list = write(&root, "calls.xlsx", b"PK\x03\x04 and nothing of a workbook");
+    let error = find(&[&root], Some(&list)).unwrap_err().to_string();
+    assert!(error.contains("workbook") && error.contains("save it as CSV"), "{error}");
+}
+
+#[test]
 fn how_a_row_found_its_file() {
     let names = [
         "rec/a.wav",
@@ -160,7 +175,7 @@ fn who_grants_must_mean_one_file_and_who_denies_bars_all_that_may_be_meant() {
     let latin = b"recording,customer_consent\nmon/M\xfcller.wav,granted\n";
     write(&root, "mon/Müller.wav", &wav(Coding::MuLaw, 8000, &[voice(8000, 0.3, 9)]));
     let found = find(&[&root.join("mon/Müller.wav")], Some(&write(&root, "latin.csv", latin))).unwrap();
-    assert_eq!(became(&found), ["Müller.wav failed unicode"]);
+    assert_eq!(became(&found), ["Müller.wav failed exact"]);
     // A name that was cut in two by its own comma, and a row of JSON that is broken.
     write(&root, "mon/x,y.wav", &wav(Coding::MuLaw, 8000, &[voice(8000, 0.3, 10)]));
     for list in [
@@ -229,10 +244,10 @@ fn sources_say_what_is_run() {
         "two.wav ready exact",
     ];
     assert_eq!(became(&found), all);
-    // A copy that no row names, of a recording that a row denies: it may be that one.
+    // A copy of a recording that a row denies.
     fs::copy(root.join("rec/three.wav"), root.join("three.wav")).unwrap();
     let found = find(&[&root.join("three.wav")], Some(&list)).unwrap();
-    assert_eq!(became(&found), ["three.wav refused barred"]);
+    assert_eq!(became(&found), ["three.wav refused exact"]);
 }
 
 #[test]
