@@ -72,6 +72,7 @@ fn cells_of(
             while let Some(cell) = reader.next_cell()? {
                 cells.push((cell.get_position(), text(&Data::from(cell.get_value().clone()))));
             }
+            drop(reader);
             let mut reader = book.worksheet_cells_reader(sheet)?;
             while let Some(cell) = reader.next_formula()? {
                 formulas.extend((!cell.get_value().is_empty()).then(|| cell.get_position()));

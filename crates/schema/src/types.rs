@@ -92,7 +92,14 @@ pub(crate) fn channel_sound() -> DataType {
 
 pub(crate) fn damage() -> DataType {
     record(vec![
-        col("kind", TEXT, "what is damaged"),
+        col(
+            "kind",
+            TEXT,
+            "cut_off: the end that the header promises is not there; lost: packets that are missing or cannot be decoded, silence \
+             of that length in their place; garbage: bytes between packets that are no sound; header: a header says something \
+             untrue, the sound was read by what is there; withheld: a part whose channels are not those that consent is known \
+             for, not heard",
+        ),
         col("at_ms", LONG, "where, in the time of the call"),
         col("length_ms", LONG, "how much sound is missing; 0 where none is, or it is not known"),
     ])
