@@ -12,6 +12,7 @@ const MAX_ATOMS: usize = 10_000;
 
 /// The part of a track that is to be heard, in seconds of its samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(clippy::struct_field_names)] // all of them are seconds
 pub(crate) struct Edit {
     pub start_s: f64,
     /// None: up to the end.
