@@ -124,7 +124,7 @@ pub(crate) fn kind_of(start: &[u8], ending: Option<&str>) -> Kind {
 }
 
 /// Whether these bytes are something to be read: UTF-8, Latin-1 or UTF-16, without the control characters that no text has.
-fn is_text(start: &[u8]) -> bool {
+pub(crate) fn is_text(start: &[u8]) -> bool {
     if start.is_empty() {
         return false;
     }
