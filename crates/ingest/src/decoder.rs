@@ -363,7 +363,7 @@ mod tests {
     impl Read for Endless {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let header = self.header();
-            let count = buffer.len().min((self.length - self.position) as usize);
+            let count = buffer.len().min(self.length.saturating_sub(self.position) as usize);
             for (byte, at) in buffer[..count].iter_mut().zip(self.position..) {
                 *byte = header.get(at as usize).copied().unwrap_or((at % 251) as u8);
             }

@@ -4,7 +4,7 @@
 //! beyond 4 GiB a length of 32 bits starts anew. What follows the promised end decides: another part of the file (a chunk, a
 //! tag, a second file), nothing, more sound, or rubbish.
 
-use crate::pieces::bytes_at;
+use crate::{pieces::bytes_at, sniff::is_text};
 use std::io;
 use symphonia::core::io::MediaSource;
 
@@ -108,6 +108,9 @@ pub(crate) fn extent(
 
 /// Whether what lies between two places is sound of this layout.
 fn continues(source: &mut dyn MediaSource, layout: Layout, from: u64, to: u64) -> io::Result<bool> {
+    if is_text(&bytes_at(source, from, WINDOW.min((to - from) as usize))?) {
+        return Ok(false);
+    }
     let Some(size) = layout.coding.sample_bytes() else { return Ok(to - from >= 4 * layout.block) };
     let (mut alike, mut energy) = (0.0, 0.0);
     let step = ((to - from) / WINDOWS).max(WINDOW as u64).next_multiple_of(layout.block.max(1));

@@ -38,6 +38,10 @@ const MAX_COMPLAINTS: u64 = 4096;
 const MAX_ANSWER: usize = 1 << 22;
 /// Fills what no packet stands for with silence, and begins at the file's beginning.
 const BY_THE_CLOCK: &str = "aresample=async=1:first_pts=0";
+/// Demuxers of which ffmpeg has the sound that it is asked for begin at once, whatever begins before it.
+const AT_ONCE: [&str; 2] = ["mpegts", "mpeg"];
+/// Sound that begins later than this after the picture has a clock that is wrong.
+const MAX_LATE_S: f64 = 3600.0;
 /// What ffmpeg says, by its version, when a packet cannot be decoded.
 const LOST: [&str; 2] = ["Error while decoding", "Error submitting packet to decoder"];
 /// Recordings may end this much before what their header promises: 1 s, and 2 %.
@@ -52,6 +56,8 @@ pub(crate) struct Ffmpeg {
     rest: Vec<u8>,
     given: u64,
     promised_s: Option<f64>,
+    /// Frames of silence before the first, until they were given.
+    late: u64,
     /// The first frames, decoded to see whether there are any.
     first: Option<Vec<Vec<f32>>>,
     /// What is missing or wrong, up to here.
@@ -97,6 +103,8 @@ struct Stream {
     channels: Option<usize>,
     /// Seconds in quotation marks.
     duration: Option<String>,
+    /// The same; from anywhere.
+    start_time: Option<String>,
 }
 
 impl Ffmpeg {
@@ -126,8 +134,10 @@ impl Ffmpeg {
             decoder: format!("ffmpeg {version}").trim_end().to_owned(),
         };
         let promised_s = stream.duration.as_deref().filter(|_| container.knows_length).and_then(|d| d.parse().ok());
+        let late_s = if AT_ONCE.contains(&container.demuxer) { late_s(&probe.streams, stream) } else { 0.0 };
         file.rewind().map_err(unreadable)?;
         // The channels are not asked for: ffmpeg would mix those of one layout to the usual one of as many.
+        let late = (late_s * f64::from(rate)).round() as u64;
         let (map, rate) = (format!("0:a:{track}"), rate.to_string());
         let mut arguments = vec!["-nostdin", "-threads", "1"];
         arguments.extend(input(container));
@@ -138,17 +148,23 @@ impl Ffmpeg {
         arguments.extend(["-c:a", "pcm_f32le", "-ar", &rate, "-f", "f32le", "pipe:1"]);
         let child = Running::start("ffmpeg", &arguments, file)?;
         let (rest, damages) = (Vec::new(), Damages::default());
-        let mut ffmpeg = Self { info, child, rest, given: 0, promised_s, first: None, damages };
+        let mut ffmpeg = Self { info, child, rest, given: 0, promised_s, late: 0, first: None, damages };
         ffmpeg.first = ffmpeg.next()?;
         if ffmpeg.first.is_none() {
             return Err(Unread::Failed("holds no sound (0 samples)".into()));
         }
-        ffmpeg.given = 0;
+        (ffmpeg.given, ffmpeg.late) = (0, late);
         Ok(ffmpeg)
     }
 
     /// The next frames, a vector a channel; none at the end.
     pub fn next(&mut self) -> Result<Option<Vec<Vec<f32>>>, String> {
+        if self.late > 0 {
+            let frames = self.late.min(u64::from(self.info.sample_rate_hz));
+            self.late -= frames;
+            self.given += frames;
+            return Ok(Some(vec![vec![0.0; frames as usize]; self.info.channel_count]));
+        }
         if let Some(planes) = self.first.take() {
             self.given += planes[0].len() as u64;
             return Ok(Some(planes));
@@ -211,6 +227,15 @@ impl Ffmpeg {
         }
         Ok(())
     }
+}
+
+/// Seconds that a stream begins after the first of the others; none where that makes no sense.
+fn late_s(streams: &[Stream], stream: &Stream) -> f64 {
+    let start = |stream: &Stream| stream.start_time.as_deref().and_then(|start| start.parse::<f64>().ok());
+    let is_played = |stream: &&Stream| matches!(stream.codec_type.as_deref(), Some("audio" | "video"));
+    let first = streams.iter().filter(is_played).filter_map(start).min_by(f64::total_cmp);
+    let late_s = start(stream).zip(first).map_or(0.0, |(own, first)| own - first);
+    if (0.0..MAX_LATE_S).contains(&late_s) { late_s } else { 0.0 }
 }
 
 /// Arguments of ffmpeg and ffprobe for the file on their standard input. It is named as a file, for a pipe could not be read

@@ -68,6 +68,8 @@ pub(crate) struct Repaired {
     pub channels: usize,
     /// What follows in the same file and is of another format: a file again.
     pub following: Option<Box<dyn MediaSource>>,
+    /// Whether its header is one that is known, and nothing is behind it.
+    pub is_empty: bool,
     /// Whether nothing in it looks like sound.
     pub is_unknown: bool,
     /// Whether it is MP4 whose first atom is not the one that symphonia looks for.
@@ -84,6 +86,7 @@ impl Repaired {
             codec: None,
             channels: 0,
             following: None,
+            is_empty: false,
             is_unknown: false,
             is_quick_time: false,
         }
@@ -191,7 +194,7 @@ pub(crate) fn repaired(mut source: Box<dyn MediaSource>) -> io::Result<Repaired>
     let mut repaired = Repaired::new(Box::new(Spliced::new(&shared, pieces)));
     repaired.missing = if length == 0 { 1.0 } else { (promised as f64 / length as f64).max(1.0) };
     (repaired.untrue, repaired.container, repaired.codec) = (untrue, Some(first.container), first.codec);
-    repaired.channels = channels;
+    (repaired.channels, repaired.is_empty) = (channels, length == 0 && following.is_none());
     repaired.following =
         following.map(|at| Box::new(Spliced::new(&shared, [Piece::Stretch(at, total - at)])) as Box<dyn MediaSource>);
     Ok(repaired)

@@ -114,6 +114,10 @@ impl Packets {
     pub fn open(source: Box<dyn MediaSource>, track_index: usize) -> Result<Self, Refusal> {
         let unreadable = |e: io::Error| format!("cannot be read: {e}");
         let header = repaired(source).map_err(unreadable)?;
+        if header.is_empty {
+            // Ffmpeg would take notes for sound.
+            return Err(Refusal::Final("holds no sound (0 samples)".into()));
+        }
         let (missing, untrue, widest) = (header.missing, header.untrue, header.channels);
         let (stream, survey, edit) = find(header, track_index)?;
         if let Some(what) = survey.unread {

@@ -133,7 +133,7 @@ pub(crate) fn of_ending(ending: Option<&str>) -> Option<Kind> {
 }
 
 /// Whether these bytes are something to be read: UTF-8, Latin-1 or UTF-16, without the control characters that no text has.
-fn is_text(start: &[u8]) -> bool {
+pub(crate) fn is_text(start: &[u8]) -> bool {
     if start.is_empty() {
         return false;
     }
