@@ -1,29 +1,41 @@
-//! What one channel holds of another: a line that leaks, a mono call stored twice, two microphones in one room.
+//! What one channel holds of another: a line that leaks, an echo, a mono call stored twice, two microphones in one room.
 //!
-//! The same words on two channels are to be heard once, on the louder one. Half a second at a time, each channel is held
-//! against the loudest: where it is that one again, delayed and weaker, it is silenced. Half seconds in which both speak are
-//! left alone, for there the quieter channel is not explained by the louder one.
+//! The same words on two channels are to be heard once, on the louder one. The lag between two channels is found
+//! (`lags.rs`), then the filter that makes the one out of the other (`echo.rs`). Where what it predicts is what is heard
+//! (`guess.rs`), the quieter channel is silenced, 25 ms at a time. Where both speak it is left alone, for there the quieter channel is not
+//! explained by the louder one.
 
-use crate::level::{ACTIVE, power};
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
+use crate::{
+    echo::{Echo, Plan},
+    guess::{Guess, KEPT, SHORT, TIE, UNIT},
+    lags::{Lag, Lags},
+    level::{ACTIVE, power},
+};
 use schema::SAMPLE_RATE;
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt};
 
-/// Samples that are judged at a time: 0.5 s.
-const WINDOW: usize = SAMPLE_RATE / 2;
-/// Samples by which one channel may lag behind the other: 125 ms, the echo of a long line.
-const REACH: usize = SAMPLE_RATE / 8;
+/// Units that are counted together: 0.5 s.
+const WINDOW: usize = 20;
 /// Pairs of samples are added up: speech is below 4 kHz on most lines, and half the samples are twice as fast.
 const HALF: usize = 2;
-/// Length of the transform: the window of the one, and that with the reach on both sides of the other.
-const TRANSFORM: usize = 8192;
-/// From this correlation on it is the same sound: two thirds of the power are explained by the other channel. Two voices
-/// reach 0.5 for half a second.
-const SAME: f64 = 0.8;
-/// Of channels within 1 dB the first counts as the loudest.
-const TIE: f64 = 1.26;
-/// A channel is a copy if this share of what is heard on it is another's.
+/// Channels that are made out of each other without getting weaker, both ways together by no more than this, are one.
+const ONE_PATH: f64 = 0.6;
+/// Paths there and back of one length, in samples at 8 kHz.
+const ONE_LAG: u64 = 8;
+/// A filter that was made so often, and explains this share of what is heard on the quieter channel while the louder one speaks,
+/// is not made anew.
+const LEARNED: u32 = 2;
+const GOOD: f64 = 0.9;
+/// Share of a window's power that is another channel's from which on the window is.
+const MOST: f64 = 0.8;
+/// Power below that of the loudest window so far, as its share, at which nothing is heard, but not above [`ACTIVE`] and not below
+/// -80 dB of full scale: a recording made with the microphone turned down is compared as well.
+const AUDIBLE: f64 = 1e-4;
+const LEAST_AUDIBLE: f64 = 1e-8;
+/// A channel is a copy if this share of what is heard on it is another's,
 const COPY: f64 = 0.9;
+/// or if this share of the power is, in no fewer than half of the windows: the rest is noise of its own.
+const COPY_POWER: f64 = 0.98;
 /// Channels of the same sound may be recordings of one line where neither has more than this many times the power of the
 /// other, 12 dB; an echo or a leak is weaker than that.
 const ALIKE: f64 = 16.0;
@@ -34,12 +46,20 @@ const FADE: usize = SAMPLE_RATE / 200;
 
 /// All channels of one recording, block by block.
 pub(crate) struct Crosstalk {
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
-    /// Windows in which each channel is heard.
+    plan: Plan,
+    lags: Lags,
+    /// By channel, and by the louder one whose echo it has.
+    echoes: BTreeMap<(usize, usize), Echo>,
+    /// The end of what was heard before, at 8 kHz.
+    past: Vec<Vec<f32>>,
+    /// Power of the loudest window.
+    top: f64,
+    /// Windows in which each channel is heard, and their power.
     heard: Vec<u64>,
-    /// Windows in which a channel is another again: by channel, and by that other.
+    power: Vec<f64>,
+    /// Windows in which a channel is another again: by channel, and by that other; and their power.
     same: Vec<Vec<u64>>,
+    same_power: Vec<Vec<f64>>,
     /// Those of them in which the two are about as loud.
     alike: Vec<Vec<u64>>,
     /// Whether a channel was silenced at the end of the last block.
@@ -54,12 +74,16 @@ impl fmt::Debug for Crosstalk {
 
 impl Crosstalk {
     pub fn new(channels: usize) -> Self {
-        let mut planner = RealFftPlanner::new();
         Self {
-            forward: planner.plan_fft_forward(TRANSFORM),
-            inverse: planner.plan_fft_inverse(TRANSFORM),
+            plan: Plan::new(),
+            lags: Lags::new(),
+            echoes: BTreeMap::new(),
+            past: vec![vec![0.0; KEPT]; channels],
+            top: 0.0,
             heard: vec![0; channels],
+            power: vec![0.0; channels],
             same: vec![vec![0; channels]; channels],
+            same_power: vec![vec![0.0; channels]; channels],
             alike: vec![vec![0; channels]; channels],
             silenced: vec![false; channels],
         }
@@ -70,82 +94,104 @@ impl Crosstalk {
         if block.len() < 2 {
             return;
         }
-        let length = block[0].len();
-        let mut gates = vec![Vec::new(); block.len()];
-        for start in (0..length).step_by(WINDOW) {
-            let end = (start + WINDOW).min(length);
-            let powers: Vec<f64> = block.iter().map(|channel| power(&channel[start..end])).collect();
-            let top = powers.iter().copied().fold(0.0, f64::max);
-            let loudest = powers.iter().position(|&p| p * TIE >= top).unwrap_or(0);
-            let mut spectrum = None;
-            for (channel, gate) in gates.iter_mut().enumerate() {
-                let active = powers[channel] > ACTIVE;
-                self.heard[channel] += u64::from(active);
-                let same = active && channel != loudest && {
-                    let spectrum = spectrum.get_or_insert_with(|| self.spectrum(&block[loudest], start, end));
-                    self.correlation(spectrum, &block[channel][start..end]) >= SAME
-                };
-                self.same[channel][loudest] += u64::from(same);
-                self.alike[channel][loudest] += u64::from(same && powers[channel] * ALIKE >= top);
-                gate.push(same);
-            }
-        }
-        for ((channel, gates), silenced) in block.iter_mut().zip(&gates).zip(&mut self.silenced) {
-            for (window, &gate) in channel.chunks_mut(WINDOW).zip(gates) {
-                fade(window, *silenced, gate);
-                *silenced = gate;
+        let windows = |samples: &Vec<f32>| samples.chunks(UNIT * WINDOW).map(power).collect::<Vec<f64>>();
+        let powers: Vec<Vec<f64>> = block.iter().map(windows).collect();
+        self.top = powers.iter().flatten().copied().fold(self.top, f64::max);
+        let audible = (self.top * AUDIBLE).clamp(LEAST_AUDIBLE, ACTIVE);
+        let marks = self.marks(block, audible);
+        self.count(&powers, &marks, block, audible);
+        for ((channel, marks), silenced) in block.iter_mut().zip(&marks).zip(&mut self.silenced) {
+            for (unit, mark) in channel.chunks_mut(UNIT).zip(marks) {
+                fade(unit, *silenced, mark.is_some());
+                *silenced = mark.is_some();
             }
         }
     }
 
-    /// The louder channel's window with what is around it, and its transform.
-    fn spectrum(&self, channel: &[f32], start: usize, end: usize) -> (Vec<f32>, Vec<Complex<f32>>) {
-        let mut around = vec![0.0; WINDOW + 2 * REACH];
-        let (from, to) = (start.saturating_sub(REACH), (end + REACH).min(channel.len()));
-        let at = REACH - (start - from);
-        around[at..at + to - from].copy_from_slice(&channel[from..to]);
-        let around = halved(&around);
-        let spectrum = self.transform(&around);
-        (around, spectrum)
+    /// For each unit of each channel the louder channel of which it is an echo.
+    fn marks(&mut self, block: &[Vec<f32>], audible: f64) -> Vec<Vec<Option<usize>>> {
+        let mut marks = vec![vec![None; block[0].len().div_ceil(UNIT)]; block.len()];
+        let sound: Vec<Vec<f32>> = block
+            .iter()
+            .zip(&self.past)
+            .map(|(samples, past)| past.iter().copied().chain(halved(samples)).collect())
+            .collect();
+        let slow: Vec<Vec<f32>> = sound.iter().map(|samples| halved(samples).collect()).collect();
+        let found = self.lags.hear(&slow, KEPT / HALF, audible, TIE);
+        let guesses: Vec<Guess> = found.iter().map(|lag| self.guess(*lag, &sound, audible)).collect();
+        for guess in &guesses {
+            let back = guesses.iter().find(|other| (other.channel, other.louder) == (guess.louder, guess.channel));
+            let one = back.is_some_and(|back| self.is_one_path(guess, back));
+            if one && !guess.is_quieter() {
+                continue; // the other way round
+            }
+            guess.mark(&mut marks[guess.channel], one, audible * SHORT as f64);
+        }
+        for (past, sound) in self.past.iter_mut().zip(sound) {
+            past.copy_from_slice(&sound[sound.len() - KEPT..]);
+        }
+        marks
     }
 
-    /// The highest correlation of a window with the louder channel, over all lags.
-    fn correlation(&self, (louder, spectrum): &(Vec<f32>, Vec<Complex<f32>>), window: &[f32]) -> f64 {
-        let window = halved(window);
-        let mut product = self.transform(&window);
-        for (a, b) in product.iter_mut().zip(spectrum) {
-            *a = b * a.conj();
+    /// Predicts a channel from a louder one.
+    fn guess(&mut self, lag: Lag, sound: &[Vec<f32>], audible: f64) -> Guess {
+        let samples = lag.samples * HALF as i64;
+        let echo = self.echoes.entry((lag.channel, lag.louder)).or_insert_with(|| Echo::new(samples));
+        if !echo.is_at(samples) {
+            *echo = Echo::new(samples);
         }
-        let mut sums = self.inverse.make_output_vec();
-        if self.inverse.process(&mut product, &mut sums).is_err() {
-            return 0.0; // cannot be: the lengths are those of the plan
+        let (channel, louder) = (&sound[lag.channel], &sound[lag.louder]);
+        if echo.learned >= LEARNED {
+            let predicted = echo.predict(&self.plan, channel, louder, KEPT, None);
+            let guess = Guess::new(lag, echo.lag, channel, louder, &predicted);
+            if guess.explained(audible * SHORT as f64) >= GOOD {
+                return guess;
+            }
         }
-        let square = |s: &f32| f64::from(*s) * f64::from(*s);
-        let own: f64 = window.iter().map(square).sum();
-        let mut other: f64 = louder[..window.len()].iter().map(square).sum();
-        let mut best = 0.0f64;
-        for (lag, &sum) in sums[..=2 * REACH / HALF].iter().enumerate() {
-            let sum = f64::from(sum) / TRANSFORM as f64;
-            best = best.max(sum.abs() / (own * other).sqrt().max(1e-9));
-            let next = louder.get(lag + window.len()).map_or(0.0, square);
-            other = (other + next - louder.get(lag).map_or(0.0, square)).max(0.0);
-        }
-        best
+        let predicted = echo.predict(&self.plan, channel, louder, KEPT, Some(audible));
+        Guess::new(lag, echo.lag, channel, louder, &predicted)
     }
 
-    fn transform(&self, samples: &[f32]) -> Vec<Complex<f32>> {
-        let mut input = self.forward.make_input_vec();
-        input[..samples.len()].copy_from_slice(samples);
-        let mut output = self.forward.make_output_vec();
-        // Cannot fail: the lengths are those of the plan.
-        let _ = self.forward.process(&mut input, &mut output);
-        output
+    /// Whether each of two channels is made out of the other on the same path: one recording, on both.
+    fn is_one_path(&self, there: &Guess, back: &Guess) -> bool {
+        let lag = |guess: &Guess| self.echoes.get(&(guess.channel, guess.louder)).map_or(0, |echo| echo.lag);
+        (lag(there) + lag(back)).unsigned_abs() <= ONE_LAG && there.gain() * back.gain() >= ONE_PATH
+    }
+
+    /// Counts the windows of a block.
+    fn count(&mut self, powers: &[Vec<f64>], marks: &[Vec<Option<usize>>], block: &[Vec<f32>], audible: f64) {
+        for (channel, (powers_of, marks)) in powers.iter().zip(marks).enumerate() {
+            for (window, (&heard, marks)) in powers_of.iter().zip(marks.chunks(WINDOW)).enumerate() {
+                if heard <= audible {
+                    continue;
+                }
+                self.heard[channel] += 1;
+                self.power[channel] += heard;
+                let Some(louder) = marks.iter().copied().flatten().next() else { continue };
+                let units = block[channel][window * WINDOW * UNIT..].chunks(UNIT).zip(marks);
+                let (mut others, mut all) = (0.0, 0.0);
+                for (unit, mark) in units {
+                    let energy = power(unit) * unit.len() as f64;
+                    all += energy;
+                    others += if mark.is_some() { energy } else { 0.0 };
+                }
+                if others >= MOST * all {
+                    self.same[channel][louder] += 1;
+                    self.same_power[channel][louder] += heard;
+                    self.alike[channel][louder] += u64::from(heard * ALIKE >= powers[louder][window]);
+                }
+            }
+        }
     }
 
     /// The channel that this one is a copy of.
     pub fn copy_of(&self, channel: usize) -> Option<usize> {
-        let heard = self.heard[channel] as f64;
-        self.same[channel].iter().position(|&same| same > 0 && same as f64 >= COPY * heard)
+        let (heard, power) = (self.heard[channel] as f64, self.power[channel]);
+        let is_copy = |&(&same, &same_power): &(&u64, &f64)| {
+            let (share, of_power) = (same as f64 / heard, same_power / power);
+            same > 0 && (share >= COPY || of_power >= COPY_POWER && share >= 0.5)
+        };
+        self.same[channel].iter().zip(&self.same_power[channel]).position(|same| is_copy(&same))
     }
 
     /// Whether two channels are one recording stored twice, whichever of them is the louder one, and be it now this one and now
@@ -175,8 +221,9 @@ impl Crosstalk {
     }
 }
 
-fn halved(samples: &[f32]) -> Vec<f32> {
-    samples.chunks(HALF).map(|pair| pair.iter().sum()).collect()
+/// Half as many samples a second.
+fn halved(samples: &[f32]) -> impl Iterator<Item = f32> + '_ {
+    samples.chunks(HALF).map(|pair| pair.iter().sum::<f32>() / HALF as f32)
 }
 
 /// Fades a window in or out from its start, or silences it.
@@ -284,6 +331,56 @@ mod tests {
         assert!(!crosstalk.are_one(0, 1) && !crosstalk.are_apart(0, 1));
     }
 
+    /// What a room or a telephone makes of a sound: some paths, and a low-pass or what it leaves.
+    fn filtered(sound: &[f32], paths: &[(usize, f32)], low: f32, high: bool) -> Vec<f32> {
+        let mut state = 0.0;
+        (0..sound.len())
+            .map(|i| {
+                let sum =
+                    paths.iter().map(|&(at, gain)| i.checked_sub(at).map_or(0.0, |i| gain * sound[i])).sum::<f32>();
+                state += low * (sum - state);
+                if high { sum - state } else { state }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_echo_is_heard_once_however_late_faint_and_filtered() {
+        let (agent, customer) = (voice(40.0, 1), voice(40.0, 3));
+        let room = [(1300, 0.2), (1371, -0.1), (1502, 0.08), (1780, -0.05), (2100, 0.03)];
+        for (paths, low, high) in [
+            (&[(640, 0.25)][..], 0.3, false),
+            (&[(3200, -0.1)][..], 1.0, false),
+            (&[(5600, 0.5)][..], 0.15, true),
+            (&[(9600, 0.06)][..], 1.0, false),
+            (&room[..], 0.5, false),
+        ] {
+            let echo = filtered(&agent, paths, low, high);
+            let (crosstalk, out) = run(vec![agent.clone(), echo.clone()]);
+            assert_eq!((crosstalk.copy_of(0), crosstalk.copy_of(1)), (None, Some(0)), "{paths:?} {crosstalk:?}");
+            assert!(crosstalk.are_one(0, 1) && !crosstalk.are_apart(0, 1), "{paths:?} {crosstalk:?}");
+            assert_eq!(out[0], agent, "{paths:?}");
+            assert!(power(&out[1]) < 0.02 * power(&echo), "{paths:?}: {}", power(&out[1]) / power(&echo));
+            // Beside a voice of its own the echo goes, and the voice stays.
+            let mixed: Vec<f32> = customer.iter().zip(&echo).map(|(customer, echo)| customer + echo).collect();
+            let (crosstalk, out) = run(vec![agent.clone(), mixed]);
+            assert!(crosstalk.copy_of(1).is_none() && !crosstalk.are_one(0, 1), "{paths:?} {crosstalk:?}");
+            let units =
+                out[1].chunks(WINDOW * UNIT).zip(echo.chunks(WINDOW * UNIT)).zip(customer.chunks(WINDOW * UNIT));
+            let (mut own, mut kept, mut echoes, mut left) = (0.0, 0.0, 0.0, 0.0);
+            for ((out, echo), customer) in units {
+                if power(echo) < 0.001 * power(customer) {
+                    own += power(customer);
+                    kept += power(out);
+                } else if power(customer) == 0.0 {
+                    echoes += power(echo);
+                    left += power(out);
+                }
+            }
+            assert!(kept > 0.9 * own && left < 0.1 * echoes, "{paths:?}: kept {}, left {}", kept / own, left / echoes);
+        }
+    }
+
     #[test]
     fn two_voices_are_left_alone() {
         let channels = vec![voice(40.0, 1), voice(40.0, 2)];
@@ -300,7 +397,7 @@ mod tests {
         assert!(crosstalk.copy_of(1).is_none() && crosstalk.share(1) > 0.1, "{crosstalk:?}");
         assert_eq!(out[0], agent);
         let spoken = |window: &[f32]| power(window) > 1e-5;
-        for ((window, own), other) in out[1].chunks(WINDOW).zip(customer.chunks(WINDOW)).zip(agent.chunks(WINDOW)) {
+        for ((window, own), other) in out[1].chunks(8000).zip(customer.chunks(8000)).zip(agent.chunks(8000)) {
             if spoken(own) && !spoken(other) {
                 assert!(power(window) > 0.5 * power(own));
             }

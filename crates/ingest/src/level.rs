@@ -9,6 +9,13 @@ const OFFSET_HZ: f64 = 20.0;
 const FRAME: usize = SAMPLE_RATE / 50;
 /// Power of a frame below which nobody speaks: -60 dB of full scale. A line's own noise is under it.
 pub(crate) const ACTIVE: f64 = 1e-6;
+/// The same where nothing is above it: a microphone turned down, -78 dB. Speech swings, a line's noise does not: of such faint frames
+/// those speak that stand out of the quiet ones of their block by 8 dB, [`FLOOR_RANK`] of which are quieter still.
+const FAINT: f64 = 1.6e-8;
+const STANDS_OUT: f64 = 6.3;
+const FLOOR_RANK: f64 = 0.2;
+/// Faint frames from which on there is speech: a second of it, no click and no word of the next room.
+const FAINT_FROM: u64 = 50;
 /// Frames that make up a block's level have at least this share of the power of its loud ones: 15 dB less.
 const LOUD_SHARE: f64 = 0.03;
 /// Active frames louder than this share of them are the loud ones; a click is not.
@@ -42,13 +49,16 @@ pub(crate) struct Level {
     /// Power and number of the frames that count.
     power: f64,
     frames: u64,
+    /// The same of faint ones, which count as long as there are no others.
+    faint_power: f64,
+    faint_frames: u64,
     /// Of the last block; none before speech is heard.
     gain: Option<f64>,
 }
 
 impl Level {
     pub fn new() -> Self {
-        Self { offset: None, last: (0.0, 0.0), power: 0.0, frames: 0, gain: None }
+        Self { offset: None, last: (0.0, 0.0), power: 0.0, frames: 0, faint_power: 0.0, faint_frames: 0, gain: None }
     }
 
     /// Takes an offset off: a high-pass of the first order, which begins at the block's mean.
@@ -93,27 +103,44 @@ impl Level {
     }
 
     fn listen(&mut self, samples: &[f32]) {
-        let mut powers: Vec<f64> = samples.chunks(FRAME).map(power).filter(|&p| p > ACTIVE).collect();
-        if powers.is_empty() {
-            return;
-        }
-        powers.sort_unstable_by(f64::total_cmp);
-        let loud = powers[(powers.len() as f64 * LOUD_RANK) as usize] * LOUD_SHARE;
-        for power in powers.into_iter().filter(|&p| p >= loud) {
-            self.power += power;
-            self.frames += 1;
+        let frames: Vec<f64> = samples.chunks(FRAME).map(power).collect();
+        let (power, count) = loud(frames.iter().copied().filter(|&p| p > ACTIVE).collect());
+        self.power += power;
+        self.frames += count;
+        if self.frames == 0 {
+            let mut sorted = frames;
+            sorted.sort_unstable_by(f64::total_cmp);
+            let floor = sorted.get((sorted.len() as f64 * FLOOR_RANK) as usize).copied().unwrap_or(0.0);
+            let (power, count) = loud(sorted.into_iter().filter(|&p| p > FAINT.max(STANDS_OUT * floor)).collect());
+            self.faint_power += power;
+            self.faint_frames += count;
         }
     }
 
     /// Level of the speech before it was raised, in dB of full scale; none where there is none.
     pub fn level_db(&self) -> Option<f64> {
-        (self.frames > 0).then(|| 10.0 * (self.power / self.frames as f64).log10())
+        let (power, frames) = match self.frames {
+            0 if self.faint_frames >= FAINT_FROM => (self.faint_power, self.faint_frames),
+            frames => (self.power, frames),
+        };
+        (frames > 0).then(|| 10.0 * (power / frames as f64).log10())
     }
 
     /// Whether the speech was very quiet.
     pub fn is_quiet(&self) -> bool {
         self.level_db().is_some_and(|level| level < QUIET_DB)
     }
+}
+
+/// Power and number of those frames that make up a level.
+fn loud(mut powers: Vec<f64>) -> (f64, u64) {
+    if powers.is_empty() {
+        return (0.0, 0);
+    }
+    powers.sort_unstable_by(f64::total_cmp);
+    let loud = powers[(powers.len() as f64 * LOUD_RANK) as usize] * LOUD_SHARE;
+    let loud = powers.into_iter().filter(|&p| p >= loud);
+    loud.fold((0.0, 0), |(sum, count), power| (sum + power, count + 1))
 }
 
 /// Mean power of samples.
@@ -241,6 +268,22 @@ mod tests {
         let (level, out) = heard(&tone(25.0, -80.0, 0.0), 160_000);
         assert!(level.level_db().is_none());
         assert!(out.iter().all(|s| s.abs() < 1e-3));
+    }
+
+    #[test]
+    fn speech_of_a_microphone_turned_down_is_raised_and_faint_noise_is_not() {
+        for level_db in [-62.0, -68.0, -73.0] {
+            let (level, out) = heard(&tone(30.0, level_db, 0.0), 160_000);
+            assert!(level.is_quiet() && (level.level_db().unwrap() - level_db).abs() < 1.0, "{:?}", level.level_db());
+            let (after, _) = heard(&out, 160_000);
+            assert!((after.level_db().unwrap() - QUIET_DB).abs() < 1.0, "{level_db}: {:?}", after.level_db());
+        }
+        let noise: Vec<f32> =
+            (0..480_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e10 - 8e-4).collect();
+        assert!(heard(&noise, 160_000).0.level_db().is_none());
+        // Once somebody speaks, what was faint is no measure.
+        let (level, _) = heard(&[tone(20.0, -70.0, 0.0), tone(20.0, -30.0, 0.0)].concat(), 160_000);
+        assert!((level.level_db().unwrap() + 30.0).abs() < 1.0, "{:?}", level.level_db());
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod segment;
 mod shift;
 mod sound;
 mod stage;
+mod sure;
 mod words;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use rayon::{ThreadPool, prelude::*};
 use schema::{AudioBlock, CallFailure, FailureKind, Item, SAMPLE_RATE, StageError, Table, guard};
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{Arc, mpsc::SyncSender},
 };
 
@@ -242,6 +243,13 @@ impl Channel {
         let speech = |mut chunk: Chunk| {
             let speech = listener.speech(&chunk.samples)?;
             chunk.trim(&speech);
+            // A tone or a breath at either end is no part of what is said.
+            let said = |span: &&Range<usize>| !listener.is_wordless(&chunk.samples[(*span).clone()]);
+            let (first, last) = (chunk.spans.iter().find(said)?, chunk.spans.iter().rfind(said)?);
+            let before = chunk.spans.iter().rfind(|span| span.end <= first.start).map_or(0, |span| span.end);
+            let after = chunk.spans.iter().find(|span| span.start >= last.end);
+            let after = after.map_or(chunk.samples.len(), |span| span.start);
+            chunk.trim(&(before..after));
             Some(chunk)
         };
         Ok(chunks.into_iter().filter_map(speech).collect())

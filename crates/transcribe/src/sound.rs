@@ -1,7 +1,8 @@
 //! Tells music, tones and steady noise from speech. The voice detector takes many of them for voice, and a recognizer
 //! given them invents words.
 //!
-//! Three measures over windows of two seconds, all independent of loudness:
+//! A chunk in which nothing is voiced holds no words: breath, wind, keys and clicks have no pitch. For the rest, three measures over
+//! windows of two seconds, all independent of loudness:
 //! - **held peaks**: the share of spectral peaks that stand in the same bin 128 ms later. Notes and tones stand still,
 //!   the harmonics of a voice glide (the idea of Seyerlehner, Pohle, Schedl and Widmer, "Automatic music detection in
 //!   television productions", DAFx 2007);
@@ -11,7 +12,8 @@
 //!   discriminator", ICASSP 1997).
 
 use crate::chunker::FRAME;
-use realfft::{RealFftPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
+use schema::SAMPLE_RATE;
 use std::{f32::consts::PI, ops::Range, sync::Arc};
 
 /// Samples in a spectrum: 64 ms, so that a note's bin is 16 Hz wide.
@@ -47,12 +49,27 @@ const SHORT: usize = 100;
 const MOST_HELD_SHORT: f32 = 0.45;
 const LEAST_SWING_SHORT: f32 = 2.0;
 
+/// Spectrum bins in which a pitch is looked for: 94 to 3130 Hz.
+const PITCHED: Range<usize> = 6..200;
+/// Lags of a pitch in samples: 80 to 400 Hz.
+const PITCHES: Range<usize> = SAMPLE_RATE / 400..SAMPLE_RATE / 80 + 1;
+/// From this share of a frame's whole on, its correlation with itself a pitch later makes it voiced. The spectrum counts by its
+/// size, not by its power, so that one strong band does not look like a pitch (after Tolonen and Karjalainen, "A computationally
+/// efficient multipitch analysis model", 2000).
+const VOICED: f32 = 0.35;
+/// The fewest voiced frames of a word: 64 ms. Of noise in bursts, clicks, breaths and gusts made with 40 seeds, no stretch had more than
+/// 1 frame; of read, accented and far speech, 68 to 80 of 100 frames are voiced, in telephone calls 60.
+const FEWEST_VOICED: usize = 4;
+/// A stretch of tones alone has fewer peaks a frame than this.
+const PEAKS_OF_TONES: f32 = 6.0;
+
 /// The peaks of one spectrum, a bit a bin.
 type Peaks = [u64; 4];
 
 struct Frame {
     level: f32,
     peaks: Peaks,
+    voiced: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,19 +82,26 @@ enum Kind {
 /// Listens to chunks.
 pub(crate) struct Listener {
     fft: Arc<dyn RealToComplex<f32>>,
+    back: Arc<dyn ComplexToReal<f32>>,
     hann: Vec<f32>,
 }
 
 impl Listener {
     pub fn new() -> Self {
         let hann = (0..SPECTRUM).map(|i| 0.5 - 0.5 * (2.0 * PI * i as f32 / (SPECTRUM - 1) as f32).cos()).collect();
-        Self { fft: RealFftPlanner::new().plan_fft_forward(SPECTRUM), hann }
+        let mut planner = RealFftPlanner::new();
+        Self { fft: planner.plan_fft_forward(SPECTRUM), back: planner.plan_fft_inverse(SPECTRUM), hann }
     }
 
     /// The samples left when music, tones and noise are taken off both ends; none where there is nothing else.
     pub fn speech(&self, samples: &[f32]) -> Option<Range<usize>> {
         let frames = self.frames(samples);
         let top = frames.iter().map(|f| f.level).fold(f32::NEG_INFINITY, f32::max);
+        if frames.len() >= FEWEST
+            && frames.iter().filter(|f| f.voiced && f.level > top - ACTIVE_DB).count() < FEWEST_VOICED
+        {
+            return None;
+        }
         let starts = (0..).step_by(WINDOW / 2).take_while(|&at| at == 0 || at + WINDOW <= frames.len());
         let windows: Vec<(usize, Kind)> =
             starts.map(|at| (at, kind(&frames[at..(at + WINDOW).min(frames.len())], top))).collect();
@@ -98,6 +122,15 @@ impl Listener {
         Some(start..end.min(samples.len()))
     }
 
+    /// Whether a stretch that the voice detector took for speech is tones, or nothing in it is voiced.
+    pub fn is_wordless(&self, stretch: &[f32]) -> bool {
+        let frames = self.frames(stretch);
+        let top = frames.iter().map(|f| f.level).fold(f32::NEG_INFINITY, f32::max);
+        let active: Vec<&Frame> = frames.iter().filter(|f| f.level > top - ACTIVE_DB).collect();
+        let peaks: u32 = active.iter().flat_map(|f| f.peaks).map(u64::count_ones).sum();
+        active.iter().all(|f| !f.voiced) || (peaks as f32) < PEAKS_OF_TONES * active.len() as f32
+    }
+
     fn frames(&self, samples: &[f32]) -> Vec<Frame> {
         let mut input = self.fft.make_input_vec();
         let mut output = self.fft.make_output_vec();
@@ -114,9 +147,19 @@ impl Listener {
                     output.fill(realfft::num_complex::Complex::default());
                 }
                 let levels: Vec<f32> = output[BINS].iter().map(|c| decibels(c.norm_sqr() + 1e-12)).collect();
-                Frame { level: decibels(energy + 1e-9), peaks: peaks(&levels) }
+                let voiced = self.is_voiced(&mut output, &mut input);
+                Frame { level: decibels(energy + 1e-9), peaks: peaks(&levels), voiced }
             })
             .collect()
+    }
+
+    /// Whether a frame has a pitch, by its spectrum, which is used up.
+    fn is_voiced(&self, spectrum: &mut [Complex<f32>], correlation: &mut [f32]) -> bool {
+        for (bin, value) in spectrum.iter_mut().enumerate() {
+            *value = Complex::new(if PITCHED.contains(&bin) { value.norm_sqr().sqrt() } else { 0.0 }, 0.0);
+        }
+        self.back.process(spectrum, correlation).is_ok()
+            && correlation[PITCHES].iter().copied().fold(0.0, f32::max) > VOICED * correlation[0]
     }
 }
 
@@ -220,6 +263,25 @@ mod tests {
         assert_eq!(listener.speech(&loud), Some(0..loud.len()));
         let quiet: Vec<f32> = loud.iter().map(|x| x * 0.003).collect();
         assert_eq!(listener.speech(&quiet), Some(0..quiet.len()));
+    }
+
+    #[test]
+    fn noise_that_comes_and_goes_is_no_speech() {
+        let listener = Listener::new();
+        let sizes: [fn(f32) -> f32; 5] = [
+            |t| f32::from(u8::from(t % 0.2 < 0.1)),
+            |t| (t * 13.0).sin().max(0.0),
+            |t| (t * 29.0).sin().max(0.0).powi(3),
+            |t| f32::from(u8::from(t % 0.7 < 0.01)),
+            |t| (t * 2.0).sin().powi(2),
+        ];
+        for (i, size) in sizes.into_iter().enumerate() {
+            let bursts: Vec<f32> =
+                noise(5).into_iter().enumerate().map(|(at, x)| x * size(at as f32 / SECOND as f32)).collect();
+            assert_eq!(listener.speech(&bursts), None, "{i}");
+            assert!(listener.is_wordless(&bursts), "{i}");
+        }
+        assert!(!listener.is_wordless(&voice(1)) && listener.is_wordless(&tone(1, &[480.0, 620.0])));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::{
     segment::segment,
     shift::{Shift, State, Work},
     sound::Listener,
+    sure::Sureness,
 };
 use inference::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -120,6 +121,7 @@ type Words = BTreeMap<Arc<str>, Result<BTreeMap<(i32, usize), Segment>, CallFail
 fn recognize(recognizers: &mut [Recognizer], models: &[EngineSpec], works: &Receiver<(usize, Work)>) -> Words {
     let mut words = Words::new();
     let mut languages: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+    let mut sure: BTreeMap<Arc<str>, Sureness> = BTreeMap::new();
     for (model, work) in works {
         let mut batch = match work {
             Work::Batch(batch) => batch,
@@ -140,11 +142,21 @@ fn recognize(recognizers: &mut [Recognizer], models: &[EngineSpec], works: &Rece
             let call = words.entry(pending.call.clone()).or_insert_with(|| Ok(BTreeMap::new()));
             match (call.as_mut(), heard) {
                 (Ok(call), Ok(heard)) => {
+                    if models[model].engine == inference::Engine::Moonshine {
+                        sure.entry(pending.call.clone()).or_default().hear(&pending, &heard);
+                    }
                     let segment = segment(&pending, heard, &engine);
                     call.extend(segment.map(|segment| ((pending.channel, pending.chunk.start), segment)));
                 }
                 (Ok(_), Err(failure)) => *call = Err(failure),
                 (Err(_), _) => {}
+            }
+        }
+    }
+    for (call, sure) in sure {
+        if let (Some(failure), Some(words)) = (sure.doubt(&call), words.get_mut(&call)) {
+            if words.is_ok() {
+                *words = Err(failure);
             }
         }
     }

@@ -154,7 +154,32 @@ fn wordless() -> Vec<(&'static str, Vec<f32>)> {
         low = 0.99 * low + 0.01 * x;
         low
     });
+    // Noise that comes and goes: `shape` gives its size at a time in seconds, `low` how dull it is.
+    let gusts = |low: f32, shape: fn(f32) -> f32| -> Vec<f32> {
+        let mut state = 0.0;
+        let noise = random(MINUTE).enumerate().map(|(i, x)| {
+            state += low * (x - state);
+            state * shape(i as f32 / 16_000.0)
+        });
+        noise.collect()
+    };
+    let clicks = |every: usize, pitch: f32| -> Vec<f32> {
+        let click = |i: usize| 0.5 * (-((i % every) as f32) / 60.0).exp() * at(i % every, pitch);
+        (0..MINUTE).map(|i| click(i) + 0.0005 * at(i, 1234.5)).collect()
+    };
     vec![
+        ("bursts", gusts(1.0, |t| if t % 0.21 < 0.12 { 0.15 } else { 0.0 })),
+        ("dull bursts", gusts(0.3, |t| 0.4 * (t * 4.3 * std::f32::consts::PI).sin().max(0.0).powi(2))),
+        ("a keyboard", gusts(0.7, |t| if t % 0.17 < 0.03 && t % 1.9 < 1.4 { 0.3 } else { 0.0 })),
+        (
+            "breaths",
+            gusts(0.5, |t| if t % 2.3 < 1.2 { 0.1 * (t % 2.3 / 1.2 * std::f32::consts::PI).sin() } else { 0.0 }),
+        ),
+        ("wind", gusts(0.05, |t| 0.6 * (0.5 + 0.5 * (t * 1.7).sin() * (t * 0.63).cos()).powi(2))),
+        ("clicks", clicks(5000, 1800.0)),
+        ("fast clicks", clicks(1700, 900.0)),
+        ("fast busy", tones(&[480.0, 620.0], 4000, 4000)),
+        ("congestion", tones(&[425.0], 3840, 3840)),
         ("silence", vec![0.0; MINUTE]),
         ("faint noise", random(MINUTE).map(|x| x * 0.001).collect()),
         ("white noise", random(MINUTE).map(|x| x * 0.1).collect()),
@@ -175,6 +200,42 @@ fn nobody_speaks_and_no_word_comes_out() {
         let kept = run(&mut stage, call(name, &[samples], 160_000));
         assert!(kept.failures.is_empty(), "{name}: {:?}", kept.failures);
         assert!(kept.rows.is_empty(), "{name}: {:?}", kept.rows.iter().map(|s| &s.text).collect::<Vec<_>>());
+    }
+}
+
+/// The line is cut, and the exchange's tone is recorded, or somebody's breath, until the recording ends.
+#[test]
+fn what_follows_speech_adds_no_words() {
+    let Some(mut stage) = moonshine() else { return };
+    let speech = telephone("discovery.wav").swap_remove(0);
+    let speech = &speech[..20 * 16_000];
+    let count =
+        |rows: &[Segment], id: &str| rows.iter().filter(|s| s.call_id == id).map(|s| s.words.len()).sum::<usize>();
+    let alone = count(&run(&mut stage, call("alone", &[[speech, &[0.0; 80_000]].concat()], 160_000)).rows, "alone");
+    assert!(alone >= 10, "{alone} words");
+    for (name, sound) in wordless().into_iter().filter(|(name, _)| !name.contains("music")) {
+        let kept = run(&mut stage, call(name, &[[speech, &[0.0; 8000], &sound[..20 * 16_000]].concat()], 160_000));
+        let words = count(&kept.rows, name);
+        assert!(words <= alone + 1, "{name}: {words} words for {alone}");
+    }
+}
+
+/// Speech played backwards is none that a recognizer knows, whoever speaks; as little as another language.
+#[test]
+fn speech_that_is_not_known_is_not_guessed() {
+    let Some(mut stage) = moonshine() else { return };
+    for name in ["discovery.wav", "sales-pricing.wav", "renewal-dates.wav"] {
+        for (number, mut channel) in telephone(name).into_iter().enumerate() {
+            let forth = run(&mut stage, call("forth", std::slice::from_ref(&channel), 160_000));
+            assert!(forth.failures.is_empty() && !forth.rows.is_empty(), "{name} {number}: {:?}", forth.failures);
+            channel.reverse();
+            let back = run(&mut stage, call("back", &[channel], 160_000));
+            let words: usize = back.rows.iter().map(|s| s.words.len()).sum();
+            assert!(words <= 6, "{name} {number}: {words} words");
+            assert!(
+                back.failures.iter().all(|f| f.kind == FailureKind::Model && f.message.contains("name the language"))
+            );
+        }
     }
 }
 
