@@ -117,7 +117,7 @@ pub struct Rerun {
 #[command(
     subcommand_value_name = "STAGE",
     subcommand_help_heading = "Stages",
-    after_help = "Example:\n  nightcall stage flow --in calls-and-segments.arrows --out flow.arrows\n\nInput and output are Arrow IPC streams, one after another; each names its table in the schema's metadata\n(nightcall.table). `nightcall tables TABLE` says which columns a table has."
+    after_help = "Example:\n  nightcall stage flow --in calls-and-segments.arrows --out flow.arrows\n\nInput and output are Arrow IPC streams, one after another; each names its table in the schema's metadata (nightcall.table). `nightcall tables TABLE` says which columns a table has."
 )]
 pub struct Stage {
     #[command(subcommand)]
@@ -173,7 +173,7 @@ pub fn command() -> clap::Command {
         };
         let more = format!(
             "Reads:{}\n\nWrites:{}\n  {:17}{}\n\nExample:\n  nightcall stage {stage} --in FILE.arrows --out {stage}.arrows\n\n\
-             Input and output are Arrow IPC streams, one after another; each names its table in the schema's metadata\n\
+             Input and output are Arrow IPC streams, one after another; each names its table in the schema's metadata \
              (nightcall.table). Tables that the stage does not read are passed over. Columns: `nightcall tables TABLE`.",
             list(inputs),
             list(outputs),

@@ -76,6 +76,7 @@ impl Transcript {
         let participants = (0..).zip(&roles).map(|(channel, role)| participant(channel, role)).collect();
         let call = Call {
             call_id: call_id.to_owned(),
+            started_on: None,
             source_uri: String::new(),
             content_sha256: None,
             container: None,
@@ -90,6 +91,7 @@ impl Transcript {
             crm: [].into(),
             status: "ready".into(),
             status_reason: None,
+            outcome: None,
             byte_size: None,
             duplicate_of: None,
             decoder: None,

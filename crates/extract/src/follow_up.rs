@@ -277,7 +277,8 @@ fn due<'d>(plain: &str, part: Range<usize>, clause: &Clause<'_>, dates: &'d [Dat
     });
     let by =
         |date: &&DatePhrase| (date.date.is_none(), !matches!(date.lead.as_str(), "by" | "before" | "within" | "until"));
-    inside.filter(|date| date.date.is_some() || !date.dated || date.lead == "by").min_by_key(by)
+    // Where the call's day is not known no date is, and the words say when all the same.
+    inside.filter(|date| date.date.is_some() || date.exact || !date.dated || date.lead == "by").min_by_key(by)
 }
 
 fn build(

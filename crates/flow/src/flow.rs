@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_a_shared_channel_cannot_tell_is_null() {
-        let segments = [said(0, 0, 4000, "Good morning, how can I help?"), said(0, 6500, 9000, "My line is down.")];
+        let segments = [said(0, 0, 4000, "Good morning, how can I help?"), said(0, 7500, 10_000, "My line is down.")];
         let shared = |change: fn(&mut Call)| {
             let mut call = call(20_000);
             call.channel_count = Some(1);
@@ -283,7 +283,7 @@ mod tests {
             );
             // What the channel tells all the same.
             assert_eq!((speaker.talk_ms, speaker.word_count, speaker.question_count), (6500, 10, 1));
-            assert_eq!((flow.call.speech_ms, flow.turns[1].pause_before_ms), (6500, 2500));
+            assert_eq!((flow.call.speech_ms, flow.turns[1].pause_before_ms), (6500, 3500));
         }
         // A voicemail of which it is said that only the customer takes part.
         let alone = shared(|call| {

@@ -27,8 +27,8 @@ pub fn run_as_filter(
     input: impl Read + Send,
     output: impl Write,
 ) -> Result<Vec<CallFailure>, PipelineError> {
-    let days = Mutex::default();
-    let mut writer = TableWriter::new(stage.name(), output, &days);
+    let days = &Mutex::default();
+    let mut writer = TableWriter::new(stage.name(), output, days);
     let (sender, receiver) = sync_channel(QUEUE);
     thread::scope(|scope| {
         let inputs = stage.inputs();

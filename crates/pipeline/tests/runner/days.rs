@@ -78,7 +78,8 @@ fn every_row_has_the_day_of_its_call_and_a_week_is_read_without_a_year() {
         for file in files(&house, table) {
             let metadata = SerializedFileReader::new(File::open(&file).unwrap()).unwrap().metadata().clone();
             let schema = metadata.file_metadata().schema_descr();
-            let converter = StatisticsConverter::try_new(STARTED_ON, &table.schema(), schema).unwrap();
+            let ours = table.schema();
+            let converter = StatisticsConverter::try_new(STARTED_ON, &ours, schema).unwrap();
             let latest = converter.row_group_maxes(metadata.row_groups()).unwrap();
             let latest: &Date32Array = latest.as_primitive();
             assert_eq!(latest.null_count(), 0, "{} has no statistics", file.display());
