@@ -3,8 +3,9 @@
 use crate::{
     IngestConfig, IngestError, Problem,
     call_list::CallList,
-    columns::{Cells, Mapping, bare, find, key_of, stranger},
+    columns::{Cells, bare, find, key_of},
     doubt::lookalike,
+    mapping::{Mapping, stranger},
     names::fold_case,
     table::read_table,
 };

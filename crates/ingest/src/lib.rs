@@ -48,6 +48,7 @@ mod edits;
 mod error;
 mod ffmpeg;
 mod level;
+mod mapping;
 mod matching;
 mod mpeg;
 mod names;

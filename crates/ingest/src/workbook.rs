@@ -51,7 +51,8 @@ pub(crate) fn sheets(content: Bytes) -> Result<Vec<Sheet>, String> {
         }
         rows.retain(|_, cells| cells.values().any(|cell| !cell.as_ref().is_ok_and(|text| text.trim().is_empty())));
         if !rows.is_empty() {
-            sheets.push(Sheet { name, rows: rows.into_iter().map(|(row, cells)| (u64::from(row) + 1, cells)).collect() });
+            sheets
+                .push(Sheet { name, rows: rows.into_iter().map(|(row, cells)| (u64::from(row) + 1, cells)).collect() });
         }
     }
     Ok(sheets)
@@ -72,6 +73,7 @@ fn cells_of(
             while let Some(cell) = reader.next_cell()? {
                 cells.push((cell.get_position(), text(&Data::from(cell.get_value().clone()))));
             }
+            drop(reader);
             let mut reader = book.worksheet_cells_reader(sheet)?;
             while let Some(cell) = reader.next_formula()? {
                 formulas.extend((!cell.get_value().is_empty()).then(|| cell.get_position()));
@@ -86,7 +88,8 @@ fn cells_of(
         book => {
             let range = book.worksheet_range(sheet)?;
             let (top, left) = range.start().unwrap_or_default();
-            let place = |(row, column, cell): (usize, usize, &Data)| ((row as u32 + top, column as u32 + left), text(cell));
+            let place =
+                |(row, column, cell): (usize, usize, &Data)| ((row as u32 + top, column as u32 + left), text(cell));
             cells.extend(range.used_cells().map(place));
         }
     }
