@@ -75,7 +75,7 @@ impl<'a> Mapping<'a> {
         for (ours, theirs) in &self.crm {
             let marked = format!("{CRM}{theirs}");
             let in_list = || find(list.iter().map(String::as_str).filter(|c| c.starts_with(CRM)), &marked).is_some();
-            if !in_list() && !crm.is_some_and(|crm| find(crm.iter().map(|c| bare(c)), theirs).is_some()) {
+            if !in_list() && crm.is_none_or(|crm| find(crm.iter().map(|c| bare(c)), theirs).is_none()) {
                 let reason = match crm {
                     None => "no CRM file is given; give one with --crm".to_owned(),
                     Some(crm) => format!("the CRM file has no such column; its columns are {}", crm.join(", ")),
