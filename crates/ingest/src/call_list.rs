@@ -2,7 +2,8 @@
 
 use crate::{
     IngestError, Problem,
-    columns::{Cells, Mapping, bare, find, key_of},
+    columns::{Cells, bare, find, key_of},
+    mapping::Mapping,
     table::{TextRow, read_table},
 };
 use std::path::{Path, PathBuf};

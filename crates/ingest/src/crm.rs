@@ -3,8 +3,9 @@
 use crate::{
     IngestConfig, IngestError, Problem,
     call_list::CallList,
-    columns::{Cells, Mapping, bare, find, key_of, stranger},
+    columns::{Cells, bare, find, key_of},
     doubt::lookalike,
+    mapping::{Mapping, stranger},
     names::fold_case,
     table::read_table,
 };
@@ -71,7 +72,9 @@ impl Crm {
         for value in rows.keys() {
             alike.entry(plain(value)).or_default().push(value.clone());
         }
-        alike.values_mut().for_each(|values| values.sort());
+        for values in alike.values_mut() {
+            values.sort();
+        }
         let (key, none) = (mapping.crm_name(key).to_owned(), Cells::new());
         Ok(Self { file: path.to_owned(), columns: table.columns, key, key_in_calls, rows, alike, none })
     }

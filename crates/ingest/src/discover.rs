@@ -3,9 +3,10 @@
 use crate::{
     IngestConfig, IngestError, Problem,
     call_list::{CallList, ListRow},
-    columns::{Cells, Mapping, Meaning, Reading, zone},
+    columns::{Cells, Meaning, Reading, zone},
     consent::{Verdict, verdict},
     crm::Crm,
+    mapping::Mapping,
     matching::How,
     rows::{Denials, Matched, Missing, Rows, bring_together},
     sources::{Found, Sources},

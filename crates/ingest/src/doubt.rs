@@ -160,12 +160,10 @@ fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
     for c in name.chars() {
-        if !c.is_alphanumeric() {
+        if !c.is_alphanumeric() || c.is_uppercase() && before.is_lowercase() {
             words.push(String::new());
-        } else {
-            if c.is_uppercase() && before.is_lowercase() {
-                words.push(String::new());
-            }
+        }
+        if c.is_alphanumeric() {
             let last = words.len() - 1;
             words[last].extend(c.to_lowercase());
         }

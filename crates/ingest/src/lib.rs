@@ -60,6 +60,7 @@ mod guess;
 mod headers;
 mod lags;
 mod level;
+mod mapping;
 mod matching;
 mod mp4;
 mod mpeg;

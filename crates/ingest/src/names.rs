@@ -12,8 +12,6 @@ use unicode_normalization::UnicodeNormalization;
 pub(crate) const DEPTH: usize = 12;
 /// Letters and digits of an ending at most; what is longer after a dot belongs to the name.
 const LONGEST_ENDING: usize = 5;
-/// Times that a name may have been percent-encoded.
-const ENCODED: usize = 3;
 
 /// Letters whose case, composition, width and percent-encoding make no difference, and blanks that are one.
 pub(crate) fn fold(text: &str) -> String {
@@ -22,11 +20,9 @@ pub(crate) fn fold(text: &str) -> String {
         return text.to_owned(); // most names, and at once
     }
     let mut text = text.to_owned();
-    for _ in 0..ENCODED {
-        match decoded(&text) {
-            Some(less) => text = less,
-            None => break,
-        }
+    // However often it was encoded: each time it grew.
+    while let Some(less) = decoded(&text) {
+        text = less;
     }
     // Folding may give letters that compose anew, hence twice.
     let once = fold_case(&text.nfkc().collect::<String>());

@@ -109,7 +109,7 @@ pub(crate) fn bring_together<'a>(
         }
         claims = claims_of(&sought, files.len());
     }
-    finish(files, sought, claims, barred, &dropped, list, &mut out);
+    finish(files, sought, &claims, barred, &dropped, list, &mut out);
     Ok(out)
 }
 
@@ -342,7 +342,7 @@ fn start_of(path: &str) -> Result<Vec<u8>, String> {
 fn finish<'a>(
     files: Vec<(String, Found)>,
     sought: Vec<Sought<'a>>,
-    claims: Vec<Vec<Claim>>,
+    claims: &[Vec<Claim>],
     mut barred: BTreeMap<usize, (usize, String)>,
     dropped: &HashSet<usize>,
     list: &CallList,
@@ -351,12 +351,14 @@ fn finish<'a>(
     let mut placed = vec![false; sought.len()];
     let mut bars: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     let paths: Vec<String> = files.iter().map(|(_, found)| found.uri.clone()).collect();
-    for (file, ((_, found), claims)) in files.into_iter().zip(&claims).enumerate() {
+    for (file, ((_, found), claims)) in files.into_iter().zip(claims).enumerate() {
         if dropped.contains(&file) {
             out.passed_over.push(found.uri);
             continue;
         }
-        claims.iter().for_each(|claim| placed[claim.row] = true);
+        for claim in claims {
+            placed[claim.row] = true;
+        }
         let how = claims.first().map(|claim| match claim.fit {
             Fit::Place => spelling(&sought[claim.row].row.recording, &found.uri),
             fit => fit.how(),

@@ -73,8 +73,8 @@ fn read_workbook(path: &Path, content: Bytes, wanted: &dyn Fn(&[String]) -> bool
         named.filter(|name| !name.is_empty()).map(str::to_owned).collect()
     };
     let chosen = sheets.iter().find(|sheet| wanted(&columns_of(sheet))).or(sheets.first());
-    let sheet =
-        chosen.ok_or_else(|| wrong(path, "is a workbook without a filled cell; its first row must name the columns"))?;
+    let sheet = chosen
+        .ok_or_else(|| wrong(path, "is a workbook without a filled cell; its first row must name the columns"))?;
     let columns = columns_of(sheet);
     if let Some((_, twice)) = columns.iter().enumerate().find(|(i, c)| columns[..*i].contains(c)) {
         return Err(wrong(path, format!("names the column {twice:?} twice in its sheet {:?}; rename one", sheet.name)));

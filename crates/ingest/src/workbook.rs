@@ -51,7 +51,8 @@ pub(crate) fn sheets(content: Bytes) -> Result<Vec<Sheet>, String> {
         }
         rows.retain(|_, cells| cells.values().any(|cell| !cell.as_ref().is_ok_and(|text| text.trim().is_empty())));
         if !rows.is_empty() {
-            sheets.push(Sheet { name, rows: rows.into_iter().map(|(row, cells)| (u64::from(row) + 1, cells)).collect() });
+            sheets
+                .push(Sheet { name, rows: rows.into_iter().map(|(row, cells)| (u64::from(row) + 1, cells)).collect() });
         }
     }
     Ok(sheets)
@@ -87,7 +88,8 @@ fn cells_of(
         book => {
             let range = book.worksheet_range(sheet)?;
             let (top, left) = range.start().unwrap_or_default();
-            let place = |(row, column, cell): (usize, usize, &Data)| ((row as u32 + top, column as u32 + left), text(cell));
+            let place =
+                |(row, column, cell): (usize, usize, &Data)| ((row as u32 + top, column as u32 + left), text(cell));
             cells.extend(range.used_cells().map(place));
         }
     }

@@ -200,9 +200,9 @@ fn draw(folder: &Path, seed: u64, sounds: &[Vec<u8>]) -> Try {
             path = path.nfd().collect();
         }
         let form: String = path.nfkc().collect::<String>().to_lowercase();
-        if forms.insert(form.clone())
-            && forms.insert(form.rsplit_once('.').map_or(form.clone(), |(stem, _)| stem.to_owned()))
-        {
+        let stem = form.rsplit_once('.').map_or(form.clone(), |(stem, _)| stem.to_owned());
+        if !forms.contains(&form) && !forms.contains(&stem) {
+            forms.extend([form, stem]);
             paths.insert(path);
         }
     }

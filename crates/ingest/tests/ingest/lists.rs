@@ -102,7 +102,12 @@ fn lists_in_every_form_of_unicode() {
 #[test]
 fn workbooks_are_read() {
     let (_folder, root) = house(&["a.wav", "b.wav"]);
-    let rows = [["Recording", "Customer Consent", "Deal"], ["a.wav", "Denied", "x & y"], ["", "", ""], ["b.wav", "granted", "7"]];
+    let rows = [
+        ["Recording", "Customer Consent", "Deal"],
+        ["a.wav", "Denied", "x & y"],
+        ["", "", ""],
+        ["b.wav", "granted", "7"],
+    ];
     let rows = rows.map(|row| row.map(str::to_owned).to_vec());
     let list = write(&root, "calls.bin", &crate::support::workbook(&rows));
     let found = find(&[&root], Some(&list)).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::{Counter, House, Log, Scribe};
 use ingest::{Ingest, IngestConfig};
-use pipeline::{Quiet, RunOptions, Runner, Status, mark_duplicates};
+use pipeline::{Quiet, RunOptions, Runner, Status, mark_duplicates, recordings_of, withdraw};
 use schema::{Call, CallMetrics, Segment, Stage, StageErrorRow};
 use std::{collections::BTreeMap, fs, path::Path, sync::atomic::AtomicBool};
 
@@ -29,9 +29,15 @@ fn stages(house: &House) -> Vec<Box<dyn Stage>> {
 
 /// One night over a folder and its list.
 fn night(house: &House, folder: &Path) -> Status {
-    let (sources, list) = ([folder.to_str().unwrap().to_owned()], folder.join("calls.csv"));
+    night_of(house, folder, folder)
+}
+
+/// One night over a source and the folder's list.
+fn night_of(house: &House, folder: &Path, source: &Path) -> Status {
+    let (sources, list) = ([source.to_str().unwrap().to_owned()], folder.join("calls.csv"));
     let config = IngestConfig::default();
     let mut found = ingest::discover(&sources, Some(&list), None, &config).unwrap();
+    withdraw(&house.store, &mut found).unwrap();
     mark_duplicates(&house.store, &mut found.recordings, &config).unwrap();
     let cancel = AtomicBool::new(false);
     let mut runner = Runner::new(&house.store, stages(house), &Quiet, &cancel).unwrap();
@@ -101,4 +107,38 @@ fn the_same_audio_in_two_shards_and_two_nights_is_heard_once() {
     let trouble = second.troubles.iter().find(|t| t.call_id == "a").unwrap();
     assert_eq!((trouble.kind.as_str(), trouble.is_failure()), ("duplicate", false));
     assert!(trouble.message.starts_with("the same audio as c"), "{}", trouble.message);
+}
+
+#[test]
+fn a_denial_reaches_calls_that_are_no_part_of_the_run() {
+    let (house, folder) = (House::new(), tempfile::tempdir().unwrap());
+    let at = |name: &str| folder.path().join(name);
+    for (name, value) in [("a.wav", 100), ("b.wav", 200), ("c.wav", 300), ("d.wav", 400)] {
+        fs::write(at(name), wav(value)).unwrap();
+    }
+    let list = |rows: &str| fs::write(at("calls.csv"), format!("recording,call_id,customer_consent\n{rows}")).unwrap();
+    list("b.wav,b,granted\n");
+    assert_eq!(night(&house, folder.path()).done, 4);
+    // One is in no source, one has another call_id now, one is meant by its name alone.
+    list("a.wav,a,denied\nb.wav,b,granted\nc.wav,case-3,denied\n/export/x/D.WAV,case-4,denied\n");
+    night_of(&house, folder.path(), &at("b.wav"));
+    assert_eq!(status(&house)["a"], "refused");
+    night(&house, folder.path());
+    let wanted = [
+        ("a", "refused"),
+        ("b", "ready"),
+        ("c", "refused"),
+        ("case-3", "refused"),
+        ("case-4", "refused"),
+        ("d", "refused"),
+    ];
+    assert_eq!(status(&house), of(&wanted));
+    let heard: Vec<String> = house.store.table::<Segment>().unwrap().into_iter().map(|s| s.call_id).collect();
+    assert!(heard.iter().all(|call| call == "b"), "{heard:?}");
+    // Once more without the list: what it said stands.
+    let again = recordings_of(&house.store, &[]).unwrap();
+    let cancel = AtomicBool::new(false);
+    let mut runner = Runner::new(&house.store, stages(&house), &Quiet, &cancel).unwrap();
+    runner.run(again, RunOptions { shard_size: 2, again: Some(schema::StageName::Ingest) }).unwrap();
+    assert_eq!(status(&house), of(&wanted));
 }
