@@ -6,6 +6,10 @@ mod bench;
 mod eval;
 mod operator;
 
+use arrow::{
+    array::{ArrayRef, Int64Array, RecordBatch, StringArray},
+    datatypes::{Field, Schema},
+};
 use assert_cmd::Command;
 use std::{
     collections::BTreeMap,
@@ -208,10 +212,6 @@ fn a_stream_that_does_not_fit_names_every_column_at_once() {
     if !models("a_stream_that_does_not_fit_names_every_column_at_once") {
         return;
     }
-    use arrow::{
-        array::{ArrayRef, Int64Array, RecordBatch, StringArray},
-        datatypes::{Field, Schema},
-    };
     let stream = |columns: Vec<(&str, ArrayRef)>| {
         let fields: Vec<Field> = columns.iter().map(|(n, c)| Field::new(*n, c.data_type().clone(), true)).collect();
         let metadata = [("nightcall.table".to_owned(), "turns".to_owned())].into();

@@ -186,8 +186,8 @@ impl Ingest {
         call.damage = Some(sound.damage());
         let mut heard = sound.channels();
         heard.retain(|sound| !withheld.iter().any(|&withheld| withheld as i32 == sound.channel));
-        if heard.iter().any(|channel| channel.copy_of.is_some()) || heard.iter().filter(|c| !c.silent).count() == 1 {
-            // Both are on the channel that is heard: what the rule says of a channel a speaker does not hold.
+        if heard.iter().any(|channel| channel.copy_of.is_some()) {
+            // Both are on both channels: what the rule says of a channel a speaker does not hold.
             call.participants = listed;
         }
         call.channels = Some(heard);
