@@ -45,6 +45,8 @@ pub(crate) struct Format {
     /// A packet that was read to see what follows the one before.
     ahead: Option<Packet>,
     end: Option<End>,
+    /// Whether the file is known to end early.
+    pub cut: bool,
 }
 
 impl Format {
@@ -83,6 +85,7 @@ impl Format {
             last: None,
             ahead: None,
             end: None,
+            cut: false,
         })
     }
 
@@ -178,6 +181,7 @@ impl Format {
                 Err(e) => break End { cut: true, why: Some(e.to_string()) },
             }
         };
+        let end = End { cut: end.cut || self.cut, ..end };
         self.end = Some(end.clone());
         Err(Next::End(end))
     }

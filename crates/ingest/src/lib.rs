@@ -50,6 +50,7 @@ mod find;
 mod format;
 mod frames;
 mod level;
+mod matroska;
 mod mp4;
 mod mpeg;
 mod ogg;
