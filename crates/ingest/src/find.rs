@@ -6,6 +6,7 @@ use crate::{
     format::Format,
     frames::Frames,
     headers::Repaired,
+    matroska::is_cut_off,
     mp4::as_long_as_told,
     mpeg::id3_length,
     ogg::Ogg,
@@ -21,7 +22,7 @@ pub(crate) fn find(mut header: Repaired, track: usize) -> Result<(Stream, Survey
     if !header.source.is_seekable() {
         return Ok((Stream::Format(Box::new(Format::open(header, track)?)), Survey::default(), None));
     }
-    let mut edits_of = Vec::new();
+    let (mut edits_of, mut cut) = (Vec::new(), false);
     if header.container.is_none() {
         let source = std::mem::replace(&mut header.source, Box::new(io::Cursor::new(Vec::new())));
         let mut window = Window::new(source);
@@ -55,10 +56,14 @@ pub(crate) fn find(mut header: Repaired, track: usize) -> Result<(Stream, Survey
             if container == Some("mp4") {
                 header.source = as_long_as_told(header.source, total);
             }
+            if container == Some("matroska") {
+                cut = is_cut_off(&mut header.source, total).unwrap_or_default();
+            }
             header.source.rewind().map_err(unreadable)?;
         }
     }
-    let format = Format::open(header, track)?;
+    let mut format = Format::open(header, track)?;
+    format.cut = cut;
     let edit = edits_of.into_iter().find(|(track, _)| *track == format.track).map(|(_, edit)| edit);
     Ok((Stream::Format(Box::new(format)), Survey::default(), edit))
 }

@@ -47,6 +47,8 @@ pub(crate) struct Format {
     end: Option<End>,
     /// What follows in the same file and is of another format.
     following: Option<Box<dyn MediaSource>>,
+    /// Whether the file is known to end early.
+    pub cut: bool,
 }
 
 impl Format {
@@ -85,6 +87,7 @@ impl Format {
             ahead: None,
             end: None,
             following: header.following,
+            cut: false,
         })
     }
 
@@ -183,6 +186,7 @@ impl Format {
         if let Some(part) = self.follow() {
             return Err(Next::Part(part));
         }
+        let end = End { cut: end.cut || self.cut, ..end };
         self.end = Some(end.clone());
         Err(Next::End(end))
     }

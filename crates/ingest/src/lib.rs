@@ -62,6 +62,7 @@ mod lags;
 mod level;
 mod mapping;
 mod matching;
+mod matroska;
 mod mp4;
 mod mpeg;
 mod names;
