@@ -247,7 +247,9 @@ impl Decoder {
         if !self.withheld.is_empty() {
             let at_s = self.duration_ms() as f64 / 1000.0;
             self.passed_over.note(Kind::Withheld, at_s, length as f64 / f64::from(self.rate));
-            planes.iter_mut().for_each(|plane| plane.fill(0.0));
+            for plane in planes.iter_mut() {
+                plane.fill(0.0);
+            }
         } else if has > channels {
             // Such a part was not foreseen, in a file too long to be looked through: all of it on one channel, which the
             // others, who have their places, are not.
@@ -255,7 +257,9 @@ impl Decoder {
             for (i, sample) in first[0].iter_mut().enumerate() {
                 *sample = rest.iter().fold(*sample, |sum, plane| sum + plane[i]) / has as f32;
             }
-            planes[1..].iter_mut().for_each(|plane| plane.fill(0.0));
+            for plane in &mut planes[1..] {
+                plane.fill(0.0);
+            }
         }
         planes.resize(channels, vec![0.0; length]);
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, io};
 use symphonia::core::{
-    audio::layouts,
+    audio::{Channels, layouts},
     codecs::audio::{AudioCodecParameters, well_known as id},
     packet::Packet,
     units::{Duration, Timestamp},
@@ -102,7 +102,7 @@ impl Ogg {
             match self.next() {
                 Next::End(_) => break,
                 Next::Part(part) => {
-                    let channels = part.codec.channels.as_ref().map_or(0, |channels| channels.count());
+                    let channels = part.codec.channels.as_ref().map_or(0, Channels::count);
                     survey.channels = survey.channels.max(channels);
                     if channels > 2 || channels == 0 {
                         let name = if part.codec.codec == id::CODEC_ID_OPUS { "opus" } else { "vorbis" };
@@ -143,7 +143,7 @@ impl Ogg {
                 self.start_link();
             }
             if self.link.as_ref().is_some_and(|link| link.serial == page.serial)
-                && let Some(next) = self.read(page)
+                && let Some(next) = self.read(&page)
             {
                 return next;
             }
@@ -163,7 +163,7 @@ impl Ogg {
         self.link = Some(Link { serial, is_opus, headers, missing, partial: Vec::new(), sequence: None, granule: 0 });
     }
 
-    fn read(&mut self, page: Page) -> Option<Next> {
+    fn read(&mut self, page: &Page) -> Option<Next> {
         let link = self.link.as_mut()?;
         // Writers that do not count their pages leave the same number on all.
         let skipped = link.sequence.is_some_and(|last| page.sequence > last.wrapping_add(1));
@@ -224,7 +224,7 @@ impl Ogg {
 
 impl Link {
     /// The packets that end on a page.
-    fn packets(&mut self, page: Page, skipped: bool) -> Vec<Vec<u8>> {
+    fn packets(&mut self, page: &Page, skipped: bool) -> Vec<Vec<u8>> {
         let mut partial = std::mem::take(&mut self.partial);
         // Without its beginning or its end a packet is none.
         let mut broken = page.continued && (skipped || partial.is_empty());

@@ -224,9 +224,9 @@ impl Packets {
     fn advance(&mut self) -> Result<bool, Refusal> {
         loop {
             match self.stream.next() {
-                Next::Part(part) => self.begin(*part)?,
+                Next::Part(part) => self.begin(&part)?,
                 Next::Stretch(stretch) => {
-                    if self.take(stretch)? {
+                    if self.take(&stretch)? {
                         return Ok(true);
                     }
                 }
@@ -247,7 +247,7 @@ impl Packets {
             }
     }
 
-    fn begin(&mut self, part: Part) -> Result<(), Refusal> {
+    fn begin(&mut self, part: &Part) -> Result<(), Refusal> {
         self.end_part();
         self.samples = match Samples::new(&part.codec, part.gain) {
             Ok(samples) => Some(samples),
@@ -289,7 +289,7 @@ impl Packets {
     }
 
     /// Decodes packets and finds their place; false where they give nothing.
-    fn take(&mut self, stretch: Stretch) -> Result<bool, Refusal> {
+    fn take(&mut self, stretch: &Stretch) -> Result<bool, Refusal> {
         let failing = self.failing > 0;
         let planes = self.decode(&stretch.packets)?;
         let Some(length) = planes.first().map(Vec::len).filter(|&length| length > 0) else { return Ok(false) };
@@ -306,7 +306,10 @@ impl Packets {
             Place::Ends { granule, last, lost } => {
                 let hole = self.part.hole_before_page(granule, length, last);
                 // What is beyond the end of the last page is padding.
-                planes.iter_mut().for_each(|plane| plane.truncate(length.saturating_add_signed(hole.min(0)) as usize));
+                let heard = length.saturating_add_signed(hole.min(0)) as usize;
+                for plane in &mut planes {
+                    plane.truncate(heard);
+                }
                 (u64::try_from(hole).unwrap_or(0), lost || failing)
             }
         };

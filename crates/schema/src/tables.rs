@@ -359,7 +359,14 @@ fn channel_sound() -> DataType {
 
 fn damage() -> DataType {
     DataType::Struct(Fields::from(vec![
-        col("kind", DataType::Utf8, "what is damaged"),
+        col(
+            "kind",
+            DataType::Utf8,
+            "cut_off (the end that the header promises is not there, or the file ends within a packet), lost (packets are missing or \
+             damaged: silence of that length stands there, and later times are right), garbage (bytes between packets that are no \
+             sound), header (it says something untrue; the sound was read by what is there) or withheld (a part of other channels \
+             than the call's, which was not heard where somebody denied consent)",
+        ),
         col("at_ms", DataType::Int64, "where, in the time of the call"),
         col("length_ms", DataType::Int64, "how much sound is missing; 0 where none is, or it is not known"),
     ]))
