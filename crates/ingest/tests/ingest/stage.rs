@@ -99,7 +99,6 @@ fn bad_ones_are_rows_and_the_others_finish() {
     let cases = [
         ("empty", path("empty.wav", b""), "is empty (0 bytes)"),
         ("text", path("text.wav", &b"dear customer, \n".repeat(4000)), "no audio is found in it"),
-        ("cut", path("cut.wav", &good[..44 + 32_000 * 12]), "ends after 12.0 s of the 60.0 s that its header promises"),
         ("head", path("head.wav", &good[..20]), "ends within its header"),
         ("silent", path("silent.wav", &wav(Coding::Int(16), 8000, &[vec![]])), "holds no sound (0 samples)"),
         ("folder", folder.path().join("folder.wav"), "is a folder"),
@@ -134,7 +133,23 @@ fn bad_ones_are_rows_and_the_others_finish() {
     assert_eq!(out.call("fine").status, "ready");
     assert_eq!(out.samples("fine", 1).len(), 960_000);
     // A failure is told before the row, so that what was pushed can be dropped.
-    assert!(out.order.windows(2).any(|w| w == ["fail cut", "calls cut"]));
+    assert!(out.order.windows(2).any(|w| w == ["fail silent", "calls silent"]));
+}
+
+/// What there is of a recording is heard, and its row says what is missing.
+#[test]
+fn one_that_was_cut_off_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = wav(Coding::Int(16), 8000, &[voice(8000, 60.0, 1), voice(8000, 60.0, 2)]);
+    let cut = write(folder.path(), "cut.wav", &good[..44 + 32_000 * 12]);
+    let whole = write(folder.path(), "whole.wav", &good);
+    let out = ingest(&[recording("cut", &cut), recording("whole", &whole)], IngestConfig::default());
+    let call = out.call("cut");
+    assert_eq!((call.status.as_str(), call.duration_ms), ("ready", Some(12_000)));
+    let told: Vec<_> = call.damage.iter().flatten().map(|d| (d.kind.as_str(), d.at_ms, d.length_ms)).collect();
+    assert_eq!(told, [("cut_off", 12_000, 48_000)]);
+    assert_eq!(out.samples("cut", 1), out.samples("whole", 1)[..192_000]);
+    assert_eq!(out.call("whole").damage, Some(Vec::new()));
 }
 
 #[test]
