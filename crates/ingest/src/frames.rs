@@ -5,7 +5,7 @@
 //! writes into a first frame (Xing, LAME, VBRI) says where a part begins, and how much of it is delay and padding.
 
 use crate::{
-    mpeg::{Frame, MAX_FRAME, Tag, id3_length, tag_length},
+    mpeg::{Frame, HEADER, MAX_FRAME, Tag, id3_length, tag_length},
     stream::{Coded, End, Next, Part, Place, Stretch, Survey},
     window::Window,
 };
@@ -223,6 +223,9 @@ impl Frames {
         let bytes = self.window.peek(0);
         if bytes.is_empty() {
             return Found::End { cut: false };
+        }
+        if ended && due && last.is_some() && bytes.len() < HEADER && bytes[0] == 0xff {
+            return Found::End { cut: true };
         }
         if let Some(frame) = Frame::parse(bytes).filter(|&frame| is_confirmed(bytes, frame, last, ended, due)) {
             return if frame.length <= bytes.len() { Found::Frame(frame) } else { Found::End { cut: true } };

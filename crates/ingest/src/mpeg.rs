@@ -6,7 +6,7 @@ use symphonia::core::codecs::audio::{AudioCodecId, well_known as id};
 /// Bytes of the longest frame: ADTS counts them in 13 bits.
 pub(crate) const MAX_FRAME: usize = 8191;
 /// Bytes that a header may need.
-const HEADER: usize = 7;
+pub(crate) const HEADER: usize = 7;
 /// Samples that every decoder of Layer III is late by; encoders do not count them in the delay that they write.
 const DECODER_DELAY: u64 = 529;
 /// Bit rates in kbit/s by index, MPEG 1 Layer I, II, III, then MPEG 2 Layer I, and II and III.

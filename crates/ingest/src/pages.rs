@@ -25,6 +25,24 @@ pub(crate) struct Page {
     pub spoiled: u64,
 }
 
+impl Page {
+    /// A page from its header and these segments of its body.
+    fn of(bytes: &[u8], body: usize, lacing: Vec<u8>, spoiled: u64) -> Self {
+        let length = lacing.iter().map(|&b| usize::from(b)).sum::<usize>();
+        Self {
+            continued: bytes[5] & 1 != 0,
+            first: bytes[5] & 2 != 0,
+            last: bytes[5] & 4 != 0,
+            granule: number(&bytes[6..14]).cast_signed(),
+            serial: number(&bytes[14..18]) as u32,
+            sequence: number(&bytes[18..22]) as u32,
+            lacing,
+            body: bytes[body..body + length].to_vec(),
+            spoiled,
+        }
+    }
+}
+
 /// A source, page by page.
 pub(crate) struct Pages {
     window: Window,
@@ -37,13 +55,13 @@ impl Pages {
         Self { window, cut: false }
     }
 
-    /// The next page whose checksum is right; none at the end.
+    /// The next page whose checksum is right, or what there is of one that the source ends within; none at the end.
     pub fn next(&mut self) -> Option<Page> {
         let mut spoiled = 0;
         loop {
             let bytes = self.window.peek(HEADER + 255);
             if bytes.len() < HEADER {
-                self.cut = bytes.starts_with(b"OggS");
+                self.cut |= bytes.starts_with(b"OggS");
                 return None;
             }
             if bytes.starts_with(b"OggS") && bytes[4] == 0 {
@@ -53,23 +71,31 @@ impl Pages {
                 let bytes = self.window.peek(length);
                 match bytes.get(..length) {
                     Some(bytes) if checksum(bytes) == number(&bytes[22..26]) as u32 => {
-                        let page = Page {
-                            continued: bytes[5] & 1 != 0,
-                            first: bytes[5] & 2 != 0,
-                            last: bytes[5] & 4 != 0,
-                            granule: number(&bytes[6..14]).cast_signed(),
-                            serial: number(&bytes[14..18]) as u32,
-                            sequence: number(&bytes[18..22]) as u32,
-                            lacing,
-                            body: bytes[body..].to_vec(),
-                            spoiled,
-                        };
+                        let page = Page::of(bytes, body, lacing, spoiled);
                         self.window.skip(length as u64);
                         self.cut = false;
                         return Some(page);
                     }
                     Some(_) => {}
-                    None => self.cut = true,
+                    // If others follow, its lengths are spoiled and not its end.
+                    None if bytes[4..].windows(4).any(|bytes| bytes == b"OggS") => {}
+                    None => {
+                        self.cut = true;
+                        // What is whole of it is sound as well; its checksum and its place are of the whole page.
+                        let mut end = body;
+                        let whole = lacing.iter().take_while(|&&b| {
+                            end += usize::from(b);
+                            end <= bytes.len()
+                        });
+                        let lacing: Vec<u8> = whole.copied().collect();
+                        if !lacing.is_empty() {
+                            let mut page = Page::of(bytes, body, lacing, spoiled);
+                            (page.first, page.last, page.granule) = (false, false, -1);
+                            let left = bytes.len() as u64;
+                            self.window.skip(left);
+                            return Some(page);
+                        }
+                    }
                 }
             }
             // A page that is cut off or spoiled may have whole ones after its first bytes.
@@ -156,13 +182,15 @@ pub(crate) mod tests {
         spoiled[100] ^= 1;
         file.extend(&spoiled);
         file.extend(page(0, 1920, 7, 2, &[255, 3]));
-        file.extend(&page(4, 2880, 7, 3, &[9])[..30]);
+        file.extend(&page(4, 2880, 7, 3, &[9, 7])[..40]);
         let mut pages = Pages::new(Window::new(Box::new(Cursor::new(file))));
         let first = pages.next().unwrap();
         assert_eq!((first.first, first.serial, first.spoiled, first.body.len()), (true, 7, 7, 19));
         let second = pages.next().unwrap();
         assert_eq!((second.sequence, second.granule, second.spoiled), (2, 1920, spoiled.len() as u64));
         assert_eq!(second.lacing, [255, 3]);
+        let cut = pages.next().unwrap();
+        assert_eq!((cut.lacing, cut.body.len(), cut.granule, cut.last), (vec![9], 9, -1, false));
         assert!(pages.next().is_none());
         assert!(pages.cut);
     }

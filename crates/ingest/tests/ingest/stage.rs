@@ -148,7 +148,9 @@ fn one_that_was_cut_off_is_ready() {
     assert_eq!((call.status.as_str(), call.duration_ms), ("ready", Some(12_000)));
     let told: Vec<_> = call.damage.iter().flatten().map(|d| (d.kind.as_str(), d.at_ms, d.length_ms)).collect();
     assert_eq!(told, [("cut_off", 12_000, 48_000)]);
-    assert_eq!(out.samples("cut", 1), out.samples("whole", 1)[..192_000]);
+    // But for the last block, whose level is that of what there is.
+    assert!(out.samples("cut", 1)[..160_000] == out.samples("whole", 1)[..160_000]);
+    assert_eq!(out.samples("cut", 1).len(), 192_000);
     assert_eq!(out.call("whole").damage, Some(Vec::new()));
 }
 
