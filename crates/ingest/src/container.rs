@@ -100,7 +100,7 @@ fn is_quick_time(start: &[u8]) -> bool {
     let length = u32::from_be_bytes([*a, *b, *c, *d]);
     let plausible = match name {
         // To the end of the file, or a length of 64 bits behind the name.
-        b"mdat" => length < 2 || length >= 8,
+        b"mdat" => !(2..8).contains(&length),
         _ => (8..MAX_FIRST_ATOM).contains(&length),
     };
     plausible && ATOMS.contains(&name)

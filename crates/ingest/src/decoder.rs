@@ -286,7 +286,8 @@ fn frames(
     }
     let (what, refused) = match container.filter(|container| !container.native) {
         Some(container) => (container.name.to_owned(), None),
-        None => match Packets::open(source, track) {
+        // A decoder that panics is one that refuses.
+        None => match contain(|| Ok(Packets::open(source, track))).unwrap_or_else(|why| Err(Refusal::Bad(why))) {
             Ok(packets) => return Ok(Frames::Symphonia(Box::new(packets))),
             Err(Refusal::Final(reason)) => return Err(reason),
             Err(Refusal::Bad(reason)) => (String::new(), Some(reason)),

@@ -31,6 +31,7 @@ pub(crate) struct Edit {
 
 /// A stretch of a track's samples that is to be heard.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(clippy::struct_field_names)] // seconds, all of them
 pub(crate) struct Part {
     /// Seconds of silence before it, but for the first.
     pub pause_s: f64,
@@ -187,7 +188,7 @@ impl Heard {
         loop {
             let (start, planes) = self.held.take()?;
             let end = start + planes[0].len() as u64;
-            let Some((pause, from, to)) = self.parts.front_mut() else { return None };
+            let (pause, from, to) = self.parts.front_mut()?;
             let (first, last) = (start.max(*from), end.min(*to));
             if start >= *to {
                 self.parts.pop_front();
@@ -366,6 +367,8 @@ mod tests {
         }
         let heard = Heard::of(&edit, 1000);
         let places = [(0, 0), (200, 300), (450, 550), (900, 800), (1000, 900), (1500, 1400)];
-        places.iter().for_each(|&(frame, place)| assert_eq!(heard.place(frame), place, "{frame}"));
+        for (frame, place) in places {
+            assert_eq!(heard.place(frame), place, "{frame}");
+        }
     }
 }

@@ -62,6 +62,9 @@ pub(crate) struct Extent {
     pub untrue: bool,
 }
 
+/// Finds the beginning of another file between two places.
+type NextFile<'a> = &'a dyn Fn(&mut dyn MediaSource, u64, u64) -> io::Result<Option<u64>>;
+
 /// Where the sound that begins at `start` ends. `promised` is none where the header does not know; `is_part` tells whether
 /// something else of the file begins at a place, or the file ends there; `next_file` finds the beginning of another file
 /// between two places.
@@ -72,7 +75,7 @@ pub(crate) fn extent(
     promised: Option<u64>,
     total: u64,
     is_part: &dyn Fn(&mut dyn MediaSource, u64) -> io::Result<bool>,
-    next_file: &dyn Fn(&mut dyn MediaSource, u64, u64) -> io::Result<Option<u64>>,
+    next_file: NextFile,
 ) -> io::Result<Extent> {
     let there = total - start;
     let up_to_next = |source: &mut dyn MediaSource, from: u64| {
@@ -120,7 +123,9 @@ fn continues(source: &mut dyn MediaSource, layout: Layout, from: u64, to: u64) -
         for channel in 0..layout.channels {
             let mut samples: Vec<f64> = samples.iter().skip(channel).step_by(layout.channels).copied().collect();
             let mean = samples.iter().sum::<f64>() / samples.len().max(1) as f64;
-            samples.iter_mut().for_each(|sample| *sample -= mean);
+            for sample in &mut samples {
+                *sample -= mean;
+            }
             energy += samples.iter().map(|sample| sample * sample).sum::<f64>();
             alike += samples.windows(2).map(|pair| pair[0] * pair[1]).sum::<f64>();
         }
@@ -190,7 +195,7 @@ pub(crate) fn find_file(
             break;
         }
         let mut at = 0;
-        while let Some(next) = block[at..block.len() - HEAD + 1].iter().position(|&byte| byte == form[0]) {
+        while let Some(next) = block[at..=block.len() - HEAD].iter().position(|&byte| byte == form[0]) {
             at += next;
             if block[at..].starts_with(&form) && kinds.iter().any(|kind| block[at + 8..].starts_with(kind)) {
                 return Ok(Some(position + at as u64));

@@ -25,7 +25,7 @@ pub(crate) fn pieces(source: &mut dyn MediaSource, base: u64, total: u64) -> io:
         let &[kind, a, b, c] = &head[..] else { break };
         let length = u64::from(u32::from_be_bytes([0, a, b, c]));
         // The description comes first; where it says another length it is read in its own.
-        if kind & 0x7f == 0 && info.is_none() {
+        if kind.trailing_zeros() >= 7 && info.is_none() {
             let bytes = bytes_at(source, position + 4, STREAM_INFO as usize)?;
             info = (bytes.len() as u64 == STREAM_INFO).then_some((bytes, position + 4 + STREAM_INFO));
         }

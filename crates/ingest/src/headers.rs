@@ -54,6 +54,7 @@ pub(crate) struct Header {
 }
 
 /// A source whose header is right.
+#[allow(clippy::struct_excessive_bools)] // each is another answer
 pub(crate) struct Repaired {
     pub source: Box<dyn MediaSource>,
     /// How much more than it has its header promises, as a factor.

@@ -179,7 +179,7 @@ mod tests {
 
     fn frames(count: usize) -> Vec<u8> {
         // MPEG-2 layer III, 24 kHz, 32 kbit/s, mono: 96 bytes each.
-        let mut frame = vec![0x11; 96];
+        let mut frame = [0x11; 96];
         frame[..4].copy_from_slice(&[0xff, 0xf3, 0x44, 0xc0]);
         frame.repeat(count)
     }
