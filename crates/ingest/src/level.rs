@@ -14,6 +14,8 @@ pub(crate) const ACTIVE: f64 = 1e-6;
 const FAINT: f64 = 1.6e-8;
 const STANDS_OUT: f64 = 6.3;
 const FLOOR_RANK: f64 = 0.2;
+/// Speech of a microphone turned down is raised to this level, in dB: there is nothing louder that would come along.
+const FAINT_TO_DB: f64 = -30.0;
 /// Faint frames from which on there is speech: a second of it, no click and no word of the next room.
 const FAINT_FROM: u64 = 50;
 /// Frames that make up a block's level have at least this share of the power of its loud ones: 15 dB less.
@@ -89,7 +91,8 @@ impl Level {
     pub fn raise(&mut self, samples: &mut [f32]) {
         self.listen(samples);
         let Some(level) = self.level_db() else { return };
-        let wanted = (QUIET_DB - level).max(0.0);
+        let to = if self.frames == 0 { FAINT_TO_DB } else { QUIET_DB };
+        let wanted = (to - level).max(0.0);
         let peak = samples.iter().fold(0.0f32, |peak, s| peak.max(s.abs()));
         let gain = 10f64.powf(wanted / 20.0).min((MAX_PEAK / f64::from(peak).max(1e-9)).max(1.0));
         let before = self.gain.replace(gain).unwrap_or(gain);
@@ -276,7 +279,7 @@ mod tests {
             let (level, out) = heard(&tone(30.0, level_db, 0.0), 160_000);
             assert!(level.is_quiet() && (level.level_db().unwrap() - level_db).abs() < 1.0, "{:?}", level.level_db());
             let (after, _) = heard(&out, 160_000);
-            assert!((after.level_db().unwrap() - QUIET_DB).abs() < 1.0, "{level_db}: {:?}", after.level_db());
+            assert!((after.level_db().unwrap() - FAINT_TO_DB).abs() < 1.0, "{level_db}: {:?}", after.level_db());
         }
         let noise: Vec<f32> =
             (0..480_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e10 - 8e-4).collect();

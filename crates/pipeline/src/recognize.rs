@@ -1,7 +1,9 @@
 //! Clips of audio through the pipeline's own recognizer, timed: for evaluation and benches.
 
 use crate::PipelineError;
-use schema::{AudioBlock, CallFailure, Item, SAMPLE_RATE, Segment, Sink, Stage, StageError, Table, from_batch};
+use schema::{
+    AudioBlock, CallFailure, FailureKind, Item, SAMPLE_RATE, Segment, Sink, Stage, StageError, Table, from_batch,
+};
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
@@ -120,6 +122,11 @@ impl Sink for Texts<'_> {
     }
 
     fn fail(&mut self, failure: CallFailure) -> Result<(), StageError> {
+        // Of a clip that is not believed to be in its language nothing is kept; it counts as one in which nothing was heard.
+        if failure.kind == FailureKind::Model {
+            log::warn!("clip {}: {}", failure.call_id, failure.message);
+            return Ok(());
+        }
         Err(StageError::Internal(format!("clip {}: {}", failure.call_id, failure.message)))
     }
 }

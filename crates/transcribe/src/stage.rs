@@ -23,7 +23,7 @@ use std::{
 };
 
 /// Goes up when the same sound gives other segments.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The stage that turns `audio` into `segments`.
 ///
@@ -154,10 +154,8 @@ fn recognize(recognizers: &mut [Recognizer], models: &[EngineSpec], works: &Rece
         }
     }
     for (call, sure) in sure {
-        if let (Some(failure), Some(words)) = (sure.doubt(&call), words.get_mut(&call)) {
-            if words.is_ok() {
-                *words = Err(failure);
-            }
+        if let (Some(failure), Some(words @ Ok(_))) = (sure.doubt(&call), words.get_mut(&call)) {
+            *words = Err(failure);
         }
     }
     words
