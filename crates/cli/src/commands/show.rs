@@ -3,11 +3,11 @@
 use crate::{
     Outcome,
     args::{Common, Show},
-    term::{self, BOLD, DIM, GREEN, RED, YELLOW, clock, paint},
+    term::{self, BOLD, DIM, GREEN, RED, YELLOW, clock, one_line, paint},
 };
 use anyhow::{Result, bail};
 use schema::{
-    Call, CallMetrics, Evidence, FollowUp, Keyword, Row, Segment, Sentiment, SentimentTrend, SpeakerMetrics,
+    Call, CallMetrics, Damage, Evidence, FollowUp, Keyword, Row, Segment, Sentiment, SentimentTrend, SpeakerMetrics,
     StageErrorRow, Summary, Table, Topic, Turn,
 };
 use serde::Serialize;
@@ -37,13 +37,30 @@ struct Rows {
 
 pub fn run(args: &Show, _: &Common) -> Result<Outcome> {
     let store = Store::open_existing(&args.store)?;
-    let rows = read(&store, &args.call_id)?;
+    let mut rows = read(&store, &args.call_id)?;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
+        make_printable(&mut rows);
         print(&rows, args.transcript);
     }
     Ok(Outcome::Done)
+}
+
+/// Spells out control characters in what came from file names, lists and CRM files.
+fn make_printable(rows: &mut Rows) {
+    let call = &mut rows.call;
+    let people = call.participants.iter_mut().filter_map(|person| person.name.as_mut());
+    let texts = people.chain([&mut call.call_id]).chain(&mut call.direction).chain(&mut call.status_reason);
+    let errors = rows.stage_errors.iter_mut().map(|error| &mut error.message);
+    let owners = rows.follow_ups.iter_mut().filter_map(|follow_up| follow_up.owner_name.as_mut());
+    for text in texts.chain(errors).chain(owners) {
+        *text = one_line(text).into_owned();
+    }
+    let crm = std::mem::take(&mut call.crm).into_iter();
+    call.crm = crm
+        .map(|(key, value)| (one_line(&key).into_owned(), value.map(|value| one_line(&value).into_owned())))
+        .collect();
 }
 
 /// The rows of one call in one table.
@@ -90,6 +107,9 @@ fn print(rows: &Rows, transcript: bool) {
         let reason = rows.call.status_reason.as_deref().unwrap_or_default();
         paragraph("  ", &format!("{}: {reason}", paint(YELLOW, &rows.call.status)));
     }
+    if let Some(damage) = rows.call.damage.as_ref().filter(|damage| !damage.is_empty()) {
+        paragraph("  ", &format!("{} {}", paint(YELLOW, "damaged:"), damaged(damage)));
+    }
     if !rows.call.is_heard() {
         return;
     }
@@ -111,6 +131,20 @@ fn print(rows: &Rows, transcript: bool) {
             paragraph("  ", &format!("{} {} {}", paint(DIM, clock(turn.start_ms)), paint(BOLD, who), turn.text));
         }
     }
+}
+
+/// What is missing or wrong in the recording: the first few places.
+fn damaged(damage: &[Damage]) -> String {
+    const FEW: usize = 5;
+    let place = |d: &Damage| {
+        let length = if d.length_ms > 0 { format!(", {:.1} s", d.length_ms as f64 / 1000.0) } else { String::new() };
+        format!("{} at {}{length}", d.kind.replace('_', " "), clock(d.at_ms))
+    };
+    let mut places: Vec<String> = damage.iter().take(FEW).map(place).collect();
+    if damage.len() > FEW {
+        places.push(format!("and {} more", damage.len() - FEW));
+    }
+    places.join("; ")
 }
 
 /// What keeps a call that was heard from being understood, where something does that its errors do not say.
