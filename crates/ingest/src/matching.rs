@@ -179,13 +179,16 @@ impl Index {
         index
     }
 
-    /// What a row means that is no file's own path. `roots` are the folders that its path may be relative to.
-    pub fn relate(&self, wanted: &Wanted, roots: &[Name]) -> Relation {
+    /// What a row means that is no file's own path. `roots` are the folders that its path may be relative to, the nearest
+    /// tier first.
+    pub fn relate(&self, wanted: &Wanted, roots: &[Vec<Name>]) -> Relation {
         let mut best = Relation::None;
         for name in &wanted.names {
-            let place = |root: &Name| self.places.get(&name.below(root).whole());
-            if let Some(group) = self.places.get(&name.whole()).or_else(|| roots.iter().find_map(place)) {
-                return relation(group, Fit::Place);
+            let own = [self.places.get(&name.whole()).copied()];
+            let tiers =
+                roots.iter().map(|tier| together(tier.iter().map(|root| self.places.get(&name.below(root).whole()))));
+            if let Some(group) = own.into_iter().chain(tiers).flatten().next() {
+                return relation(&group, Fit::Place);
             }
             if let Relation::None = best {
                 best = self.by_parts(name);
@@ -232,6 +235,15 @@ impl Index {
     }
 }
 
+/// The files of several groups.
+fn together<'a>(groups: impl Iterator<Item = Option<&'a Group>>) -> Option<Group> {
+    groups.flatten().copied().reduce(|one, other| {
+        // Two roots may be one, by a link: then they hold one file.
+        let same = one.count == 1 && other.count == 1 && one.first == other.first;
+        if same { one } else { Group { first: one.first, last: other.last, count: one.count + other.count } }
+    })
+}
+
 fn relation(group: &Group, fit: Fit) -> Relation {
     match group.count {
         1 => Relation::One { file: group.first, fit },
@@ -267,9 +279,9 @@ pub(crate) struct Bars {
 
 impl Bars {
     /// Adds a row that is no file's own path.
-    pub fn add(&mut self, row: usize, wanted: &Wanted, roots: &[Name]) {
+    pub fn add(&mut self, row: usize, wanted: &Wanted, roots: &[Vec<Name>]) {
         for name in &wanted.names {
-            for place in roots.iter().map(|root| name.below(root)).chain([name.clone()]) {
+            for place in roots.iter().flatten().map(|root| name.below(root)).chain([name.clone()]) {
                 self.places.entry(place.whole()).or_insert(row);
             }
             let depth = name.parts.len();
@@ -409,7 +421,7 @@ mod tests {
     }
 
     fn meant(paths: &[&str], row: &str) -> Relation {
-        Index::of(&files(paths), |_| true).relate(&Wanted::of([row], Some("c1")), &[Name::of("/d")])
+        Index::of(&files(paths), |_| true).relate(&Wanted::of([row], Some("c1")), &[vec![Name::of("/d")]])
     }
 
     fn one(file: usize, fit: Fit) -> Relation {
@@ -437,7 +449,7 @@ mod tests {
         let paths = ["/d/rec/a.wav", "/d/old/A.mp3", "/d/rec/b.wav", "/d/rec/c1.wav"];
         let barred = |row: &str, granted: Option<Fit>| {
             let mut bars = Bars::default();
-            bars.add(7, &Wanted::of([row], Some("C1")), &[Name::of("/d")]);
+            bars.add(7, &Wanted::of([row], Some("C1")), &[vec![Name::of("/d")]]);
             let files = files(&paths);
             (0..paths.len()).filter(|&file| bars.of(&files[file], granted, "") == Some(7)).collect::<Vec<_>>()
         };

@@ -78,7 +78,7 @@ pub(crate) fn stem(base: &str) -> Option<&str> {
 }
 
 /// A name as its parts: folders and, last, the file, each folded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     pub parts: Vec<String>,
 }

@@ -187,7 +187,7 @@ fn bar(
     candidates: &[Candidate],
     sought: &[Sought],
     claims: &[Vec<Claim>],
-    roots: &[Name],
+    roots: &[Vec<Name>],
     list: &Path,
 ) -> BTreeMap<usize, (usize, String)> {
     let at = |row: usize| format!("{}:{}", list.display(), sought[row].row.line);

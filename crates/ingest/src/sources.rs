@@ -152,10 +152,12 @@ pub(crate) struct Sources<'a> {
     /// By canonical path or URL, so that a recording has one row however many sources name it.
     pub found: BTreeMap<String, Found>,
     pub origins: Vec<Origin>,
-    /// Where names of a call list are looked for: folders, and buckets' prefixes.
+    /// Folders and prefixes whose files are all found.
     folders: Vec<String>,
-    /// Folders of files that were named themselves: names of a call list may be relative to those too.
-    parents: BTreeSet<String>,
+    /// Where names of a call list are looked for: folders and prefixes that were named, and those that globs begin with.
+    bases: Vec<String>,
+    /// Where they are looked for then: the folders of files that were named or that globs match, and folders that these do.
+    near: BTreeSet<String>,
     /// The list and the CRM file, which are no recordings even where a glob matches them.
     lists: Vec<String>,
     pub problems: Vec<Problem>,
@@ -165,8 +167,9 @@ impl<'a> Sources<'a> {
     /// Finds the files of the sources; what they hold is not looked at.
     pub fn find(sources: &[String], lists: &[&Path], config: &'a IngestConfig) -> Result<Self, IngestError> {
         let lists = lists.iter().map(|path| identity(&path.to_string_lossy())).collect();
-        let (found, origins, parents) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
-        let mut all = Self { config, found, origins, folders: Vec::new(), parents, lists, problems: Vec::new() };
+        let (found, origins, near) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+        let (folders, bases, problems) = (Vec::new(), Vec::new(), Vec::new());
+        let mut all = Self { config, found, origins, folders, bases, near, lists, problems };
         for source in sources {
             all.origins.push(Origin { text: source.clone(), wide: false });
             let local = source.strip_prefix("file://").unwrap_or(source);
@@ -174,6 +177,7 @@ impl<'a> Sources<'a> {
             if is_url(source) {
                 all.bucket(source)?;
             } else if path.is_dir() {
+                all.bases.push(local.to_owned());
                 all.walk(path)?;
             } else if fs::symlink_metadata(path).is_ok() {
                 all.parent(path)?;
@@ -207,6 +211,7 @@ impl<'a> Sources<'a> {
         }
         if !listed.is_empty() {
             self.folders.push(prefix.to_owned());
+            self.bases.push(prefix.to_owned());
             self.wide();
             for object in &listed {
                 let relative = object.url.strip_prefix(prefix).unwrap_or(&object.url).trim_start_matches('/');
@@ -224,12 +229,13 @@ impl<'a> Sources<'a> {
             glob::Pattern::new(url).map_err(|source| IngestError::Glob { pattern: url.to_owned(), source })?;
         let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
         let spelled = spells_ending(url);
+        self.bases.push(url[..base].to_owned());
         let mut any = false;
         for object in objects::list(&url[..base])? {
             if pattern.matches_with(&object.url, options) {
                 any = true;
                 let name = object.url.rsplit('/').next().unwrap_or(&object.url).to_owned();
-                self.parents.extend(object.url.rsplit_once('/').map(|(parent, _)| parent.to_owned()));
+                self.near.extend(object.url.rsplit_once('/').map(|(parent, _)| parent.to_owned()));
                 self.add(object.url.clone(), Found::object(&object, &name), spelled);
             }
         }
@@ -240,11 +246,14 @@ impl<'a> Sources<'a> {
     fn glob(&mut self, pattern: &str) -> Result<(), IngestError> {
         let paths = glob::glob(pattern).map_err(|source| IngestError::Glob { pattern: pattern.to_owned(), source })?;
         let spelled = spells_ending(pattern);
+        let fixed = pattern.find(['*', '?', '[']).map_or(pattern, |wild| &pattern[..wild]);
+        self.bases.push(fixed.rfind('/').map_or(".", |slash| &fixed[..=slash]).to_owned());
         let mut any = false;
         for path in paths {
             match path {
                 Ok(path) if path.is_dir() => {
                     any = true;
+                    self.near.insert(path.to_string_lossy().into_owned());
                     self.walk(&path)?;
                 }
                 Ok(path) => {
@@ -305,7 +314,7 @@ impl<'a> Sources<'a> {
     }
 
     fn parent(&mut self, path: &Path) -> Result<(), IngestError> {
-        self.parents.extend(full(path)?.parent().map(|parent| parent.to_string_lossy().into_owned()));
+        self.near.extend(full(path)?.parent().map(|parent| parent.to_string_lossy().into_owned()));
         Ok(())
     }
 
@@ -340,65 +349,70 @@ impl<'a> Sources<'a> {
         old.origins.dedup();
     }
 
-    /// Where names of the call list lead as they are written: looked for in the list's folder first, then in the sources'
-    /// folders and prefixes.
+    /// Where names of the call list lead as they are written: looked for in the list's folder first, then in the folders and
+    /// prefixes that the sources name, then beside their files. What is there first is meant, in a source or not.
     pub fn look(
         &self,
         names: &[&str],
         list: &Path,
         is_source: &dyn Fn(&str) -> bool,
     ) -> Result<Vec<Look>, IngestError> {
-        let places: Vec<Vec<String>> = names.iter().map(|name| self.places(name, list)).collect();
+        /// Folders that are asked for files that are in no source: with more, each row would cost as many calls.
+        const ASKED: usize = 8;
+        let places: Vec<[Vec<String>; 3]> = names.iter().map(|name| self.places(name, list)).collect();
         let known = |place: &String| is_source(place);
-        let mut urls: Vec<String> = places
-            .iter()
-            .filter(|places| !places.iter().any(known))
-            .flatten()
-            .filter(|place| is_url(place))
-            .cloned()
-            .collect();
+        let unknown = places.iter().filter(|tiers| !tiers.iter().flatten().any(known));
+        let mut urls: Vec<String> = unknown.flatten().flatten().filter(|place| is_url(place)).cloned().collect();
         urls.sort();
         urls.dedup();
         let objects: HashMap<String, _> = urls.iter().cloned().zip(objects::find(&urls)?).collect();
-        let look = |name: &&str, places: &Vec<String>| {
+        let look = |name: &&str, tiers: &[Vec<String>; 3]| {
             let last = name.trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or(name);
             let relative = if is_url(name) || Path::new(name).is_absolute() { last } else { name };
+            let first = tiers.iter().flatten().next().cloned().unwrap_or_default();
             let mut problem = None;
-            if let Some(place) = places.iter().find(|place| known(place)) {
-                return Look::Source(place.clone());
-            }
-            let mut elsewhere = None;
-            for place in places {
-                match objects.get(place) {
-                    Some(Ok(Some(object))) => {
-                        elsewhere.get_or_insert_with(|| Look::Elsewhere(Found::object(object, relative)));
-                    }
-                    Some(Err(e)) => drop(problem.get_or_insert_with(|| e.to_string())),
-                    None if !is_url(place) && fs::symlink_metadata(place).is_ok() => {
-                        let identity = identity(place);
-                        let found = Found::file(Path::new(place), Path::new(relative));
-                        if known(&identity) {
-                            return Look::Source(identity);
+            for tier in tiers {
+                let (mut sources, mut elsewhere) = (BTreeSet::new(), None);
+                for place in tier {
+                    match objects.get(place) {
+                        _ if known(place) => drop(sources.insert(place.clone())),
+                        Some(Ok(Some(object))) => {
+                            elsewhere.get_or_insert_with(|| Look::Elsewhere(Found::object(object, relative)));
                         }
-                        elsewhere.get_or_insert(if Path::new(place).is_dir() {
-                            Look::Folder(identity, found)
-                        } else {
-                            Look::Elsewhere(found)
-                        });
+                        Some(Err(e)) => drop(problem.get_or_insert_with(|| e.to_string())),
+                        None if tier.len() <= ASKED && !is_url(place) && fs::symlink_metadata(place).is_ok() => {
+                            let identity = identity(place);
+                            let found = Found::file(Path::new(place), Path::new(relative));
+                            if known(&identity) {
+                                sources.insert(identity);
+                            } else if Path::new(place).is_dir() {
+                                elsewhere.get_or_insert(Look::Folder(identity, found));
+                            } else {
+                                elsewhere.get_or_insert(Look::Elsewhere(found));
+                            }
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
-            }
-            if let Some(elsewhere) = elsewhere {
-                return elsewhere;
+                // Two that are as near are a guess.
+                match (sources.len(), sources.pop_first(), elsewhere) {
+                    (1, Some(source), _) => return Look::Source(source),
+                    (0, _, Some(elsewhere)) => return elsewhere,
+                    (0, ..) => {}
+                    _ => {
+                        let problem =
+                            format!("recording {name} can be several files; write a path that is one of them");
+                        return Look::Nowhere(Found::nowhere(first, relative, problem));
+                    }
+                }
             }
             let problem = problem.unwrap_or_else(|| {
                 let there = if is_url(name) { "object; correct the URL" } else { "file; correct the path" };
                 format!("recording {name}: no such {there}, or copy it there")
             });
-            Look::Nowhere(Found::nowhere(places[0].clone(), relative, problem))
+            Look::Nowhere(Found::nowhere(first, relative, problem))
         };
-        Ok(names.iter().zip(&places).map(|(name, places)| look(name, places)).collect())
+        Ok(names.iter().zip(&places).map(|(name, tiers)| look(name, tiers)).collect())
     }
 
     /// Whether a file lies in a folder of the sources: hidden there, or not to be told from others.
@@ -410,44 +424,44 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// The folders that names of the list may be relative to, in one form.
-    pub fn roots(&self, list: &Path) -> Vec<Name> {
-        let absolute = |folder: &String| {
-            if is_url(folder) {
-                return Name::of(folder);
-            }
-            Name::of(&full(Path::new(folder)).unwrap_or_else(|_| folder.into()).to_string_lossy())
-        };
-        let list = list_folder(list);
-        let mut roots: Vec<Name> = Vec::new();
-        for root in std::iter::once(&list).chain(&self.folders).chain(&self.parents).map(absolute) {
-            if !roots.contains(&root) {
-                roots.push(root);
-            }
-        }
-        roots
+    /// The folders that names of the list may be relative to, in one form; those of one tier are as near as each other.
+    pub fn roots(&self, list: &Path) -> [Vec<Name>; 3] {
+        self.tiers(list).map(|folders| {
+            let absolute = |folder: String| {
+                if is_url(&folder) {
+                    return Name::of(&folder);
+                }
+                Name::of(&full(Path::new(&folder)).unwrap_or_else(|_| folder.into()).to_string_lossy())
+            };
+            let mut roots: Vec<Name> = folders.into_iter().map(absolute).collect();
+            roots.sort();
+            roots.dedup();
+            roots
+        })
+    }
+
+    /// The list's folder, those that the sources name, and those that files of the sources lie in.
+    fn tiers(&self, list: &Path) -> [Vec<String>; 3] {
+        [vec![list_folder(list)], self.bases.clone(), self.near.iter().cloned().collect()]
     }
 
     /// Where a name of the call list may lie, best first; never empty.
-    fn places(&self, name: &str, list: &Path) -> Vec<String> {
+    fn places(&self, name: &str, list: &Path) -> [Vec<String>; 3] {
         if is_url(name) {
-            return vec![name.to_owned()];
+            return [vec![name.to_owned()], Vec::new(), Vec::new()];
         }
         let name = name.strip_prefix("file://").unwrap_or(name);
-        let join = |folder: &String| {
-            if is_url(folder) && !Path::new(name).is_absolute() {
+        let join = |folder: String| {
+            if is_url(&folder) && !Path::new(name).is_absolute() {
                 return format!("{folder}/{}", name.trim_start_matches("./"));
             }
-            let path = Path::new(folder).join(name);
+            let path = Path::new(&folder).join(name);
             full(&path).unwrap_or(path).to_string_lossy().into_owned()
         };
-        let list = list_folder(list);
-        let mut places: Vec<String> =
-            std::iter::once(&list).chain(&self.folders).chain(&self.parents).map(join).collect();
         if Path::new(name).is_absolute() {
-            places.truncate(1);
+            return [vec![join(String::new())], Vec::new(), Vec::new()];
         }
-        places
+        self.tiers(list).map(|folders| folders.into_iter().map(join).collect())
     }
 }
 

@@ -252,7 +252,7 @@ fn sources_say_what_is_run() {
     // A copy of a recording that a row denies.
     fs::copy(root.join("rec/three.wav"), root.join("three.wav")).unwrap();
     let found = find(&[&root.join("three.wav")], Some(&list)).unwrap();
-    assert_eq!(became(&found), ["three.wav refused exact"]);
+    assert_eq!(became(&found), ["three.wav refused barred"]);
 }
 
 #[test]
