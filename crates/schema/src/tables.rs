@@ -111,14 +111,14 @@ impl Table {
             Self::Calls => "a row a recording found, whatever became of it",
             Self::Segments => "a row a stretch of speech that the recognizer returned",
             Self::Turns => "a row a speaker's turn, in time order",
-            Self::SpeakerMetrics => "a row a speaker in a call",
+            Self::SpeakerMetrics => "a row a speaker in a call: how much and how they speak",
             Self::CallMetrics => "a row a call",
             Self::Topics => "a row a stretch of a call on one topic",
             Self::Summaries => "a row a point discussed",
             Self::FollowUps => "a row a thing that somebody said they, or the other, would do",
             Self::Keywords => "a row a keyphrase, tracker, amount, percentage or date of a call",
             Self::Sentiments => "a row a turn",
-            Self::SentimentTrends => "a row a speaker in a call",
+            Self::SentimentTrends => "a row a speaker in a call: their sentiment over the call",
             Self::StageErrors => "a row a call that a stage could not finish",
         }
     }
