@@ -5,7 +5,7 @@ use crate::{
     edits::{Edit, edits},
     format::Format,
     frames::Frames,
-    matroska::is_cut_off,
+    matroska::{Forward, is_cut_off},
     mp4::as_long_as_told,
     mpeg::id3_length,
     ogg::Ogg,
@@ -61,6 +61,9 @@ pub(crate) fn find(mut header: Repaired, track: usize) -> Result<(Stream, Survey
                 cut = is_cut_off(&mut header.source, total).unwrap_or_default();
             }
             header.source.rewind().map_err(unreadable)?;
+            if cut {
+                header.source = Box::new(Forward(header.source));
+            }
         }
     }
     let mut format = Format::open(header, track)?;
