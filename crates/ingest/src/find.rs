@@ -6,7 +6,7 @@ use crate::{
     format::Format,
     frames::Frames,
     headers::Repaired,
-    matroska::is_cut_off,
+    matroska::{Forward, is_cut_off},
     mp4::as_long_as_told,
     mpeg::id3_length,
     ogg::Ogg,
@@ -60,6 +60,9 @@ pub(crate) fn find(mut header: Repaired, track: usize) -> Result<(Stream, Survey
                 cut = is_cut_off(&mut header.source, total).unwrap_or_default();
             }
             header.source.rewind().map_err(unreadable)?;
+            if cut {
+                header.source = Box::new(Forward(header.source));
+            }
         }
     }
     let mut format = Format::open(header, track)?;

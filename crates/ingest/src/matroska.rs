@@ -1,6 +1,10 @@
-//! Matroska and WebM files that end before their segment does (RFC 9559). Symphonia ends there as if all were well.
+//! Matroska and WebM files that end before their segment does (RFC 9559).
+//!
+//! Symphonia looks for the index where the header says it is, and gives nothing of a file that ends before that; so such a file
+//! is read forward only.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use symphonia::core::io::MediaSource;
 
 const SEGMENT: u64 = 0x1853_8067;
 const EBML: u64 = 0x1a45_dfa3;
@@ -19,6 +23,31 @@ pub(crate) fn is_cut_off<R: Read + Seek + ?Sized>(source: &mut R, total: u64) ->
     let (name, _) = number(source, true)?;
     let (length, is_known) = number(source, false)?;
     Ok(name == SEGMENT && is_known && source.stream_position()?.saturating_add(length) > total)
+}
+
+/// A source that is read forward only.
+pub(crate) struct Forward(pub Box<dyn MediaSource>);
+
+impl Read for Forward {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Seek for Forward {
+    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+impl MediaSource for Forward {
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A number of 1 to 8 bytes, whose first set bit says how many; with that bit where it is a name. Second, whether it is one: all
