@@ -13,14 +13,19 @@ pub(crate) fn decode(content: &[u8]) -> Result<Cow<'_, [u8]>, String> {
         [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
         _ => {
-            // Every other byte of Latin letters in UTF-16 is zero, and no byte of text in UTF-8 is.
+            // Every other byte of Latin letters in UTF-16 is zero, and no byte of text in UTF-8 is. Names of other scripts may
+            // stand among them.
             let start = &content[..content.len().min(LOOKED_AT) & !1];
-            let zeros = |from: usize| start.iter().skip(from).step_by(2).filter(|&&byte| byte == 0).count() * 2;
-            let most = |zeros: usize| !start.is_empty() && zeros * 10 >= start.len() * 9;
-            match (zeros(0), zeros(1)) {
-                (even, 0) if most(even) => wide(content, u16::from_be_bytes),
-                (0, odd) if most(odd) => wide(content, u16::from_le_bytes),
-                _ => Ok(Cow::Borrowed(content)),
+            let zeros = |from: usize| start.iter().skip(from).step_by(2).filter(|&&byte| byte == 0).count();
+            let (even, odd, half) = (zeros(0), zeros(1), start.len() / 4);
+            if even > odd * 4 && even >= half {
+                wide(content, u16::from_be_bytes)
+            } else if odd > even * 4 && odd >= half {
+                wide(content, u16::from_le_bytes)
+            } else if content.contains(&0) {
+                Err("holds zero bytes, which no list has; save it again, as CSV in UTF-8".into())
+            } else {
+                Ok(Cow::Borrowed(content))
             }
         }
     }
@@ -66,6 +71,9 @@ mod tests {
         }
         assert_eq!(decode(text.as_bytes()).unwrap(), text.as_bytes());
         assert_eq!(decode(format!("\u{feff}{text}").as_bytes()).unwrap(), text.as_bytes());
+        let mixed = "recording,customer\u{a0}consent\n電話 三番.wav,denied\n";
+        assert_eq!(decode(&utf16(mixed, false, u16::to_be_bytes)).unwrap(), mixed.as_bytes());
+        assert!(decode(b"recording,call_id\na.wav,\0\n").unwrap_err().contains("zero bytes"));
         assert_eq!(decode(b"").unwrap(), &b""[..]);
         assert_eq!(decode(b"a\0").unwrap(), &b"a"[..]);
         // Half of a surrogate pair.
