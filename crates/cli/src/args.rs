@@ -169,7 +169,8 @@ pub fn command() -> clap::Command {
         let (inputs, outputs) = pipeline::tables_of(stage);
         let about = format!("Reads {}; writes {}", names(inputs), names(outputs));
         let list = |tables: &[Table]| -> String {
-            tables.iter().map(|table| format!("\n  {:17}{}", table.name(), table.doc())).collect()
+            let line = |table: &Table| format!("\n  {:17}{}", table.name(), table.doc());
+            tables.iter().map(line).collect::<Vec<_>>().concat()
         };
         let more = format!(
             "Reads:{}\n\nWrites:{}\n  {:17}{}\n\nExample:\n  nightcall stage {stage} --in FILE.arrows --out {stage}.arrows\n\n\

@@ -102,7 +102,9 @@ pub(crate) fn reopen(store: &Store, shard: &str) -> Result<(), PipelineError> {
     let Some(mut stamp) = store.stamp(&key)?.filter(|stamp| !stamp.open) else { return Ok(()) };
     stamp.open = true;
     let mut calls = store.rows::<Call>(&key)?;
-    calls.iter_mut().for_each(|call| call.outcome = None);
+    for call in &mut calls {
+        call.outcome = None;
+    }
     Ok(store.write(&key, &[to_batch(&calls).map_err(StageError::from)?], &stamp)?)
 }
 

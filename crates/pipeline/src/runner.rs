@@ -285,7 +285,9 @@ impl<'a> Reader<'a> {
         days.learn(Table::Recordings, &to_batch(&work.shard.recordings).map_err(StageError::from)?);
         if !work.shard.absent.is_empty() {
             let stored = self.store.batches(&Key::new(Table::Calls, &work.shard.name))?;
-            stored.iter().for_each(|batch| days.learn(Table::Calls, batch));
+            for batch in &stored {
+                days.learn(Table::Calls, batch);
+            }
         }
         Ok(days)
     }

@@ -30,7 +30,9 @@ pub fn run(args: &Tables, _: &Common) -> Result<Outcome> {
     } else if args.markdown {
         anstream::print!("{}", page(&tables));
     } else {
-        tables.into_iter().for_each(print);
+        for table in tables {
+            print(table);
+        }
     }
     Ok(Outcome::Done)
 }
@@ -123,7 +125,9 @@ fn print(table: Table) {
     let described = Described::of(table);
     let stored = if described.stored { "" } else { "; passes between stages and is not stored" };
     anstream::println!("{}  {}{stored}", paint(BOLD, described.name), described.doc);
-    described.columns.iter().for_each(|column| print_column(column, 1));
+    for column in &described.columns {
+        print_column(column, 1);
+    }
     anstream::println!();
 }
 
@@ -134,7 +138,9 @@ fn print_column(column: &Column, depth: usize) {
     let options = textwrap::Options::new(term::width()).initial_indent(&below).subsequent_indent(&below);
     let doc = column.doc.as_deref().unwrap_or_default();
     anstream::println!("{}", textwrap::fill(doc, options));
-    column.fields.iter().for_each(|part| print_column(part, depth + 1));
+    for part in &column.fields {
+        print_column(part, depth + 1);
+    }
 }
 
 /// docs/tables.md, as the test of the command line holds it against this.
@@ -148,18 +154,21 @@ fn page(tables: &[Table]) -> String {
     for &table in tables {
         let described = Described::of(table);
         let stored = if described.stored { "" } else { " Passes between stages; not stored." };
-        let doc = described.doc;
-        page.push_str(&format!("\n## {}\n\n{}{}.{stored}\n\n", described.name, doc[..1].to_uppercase(), &doc[1..]));
-        page.push_str("| column | type | unit | |\n| --- | --- | --- | --- |\n");
-        described.columns.iter().for_each(|column| lines(&mut page, "", column));
+        let (first, rest) = described.doc.split_at(1);
+        let title = format!("\n## {}\n\n{}{rest}.{stored}\n\n", described.name, first.to_uppercase());
+        page += &title;
+        page += "| column | type | unit | |\n| --- | --- | --- | --- |\n";
+        page += &described.columns.iter().flat_map(|column| lines("", column)).collect::<Vec<_>>().concat();
     }
     page
 }
 
-fn lines(page: &mut String, within: &str, column: &Column) {
+/// The lines of a column and its parts.
+fn lines(within: &str, column: &Column) -> Vec<String> {
     let name = format!("{within}{}", column.name);
     let null = if column.nullable { " or null" } else { "" };
     let (unit, doc) = (column.unit.as_deref().unwrap_or_default(), column.doc.as_deref().unwrap_or_default());
-    page.push_str(&format!("| `{name}` | {}{null} | {unit} | {doc} |\n", column.r#type));
-    column.fields.iter().for_each(|part| lines(page, &format!("{name}."), part));
+    let mut all = vec![format!("| `{name}` | {}{null} | {unit} | {doc} |\n", column.r#type)];
+    all.extend(column.fields.iter().flat_map(|part| lines(&format!("{name}."), part)));
+    all
 }

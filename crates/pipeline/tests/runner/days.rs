@@ -21,7 +21,7 @@ use std::{
 };
 
 fn day(text: &str) -> Option<NaiveDate> {
-    Some(text.parse().unwrap())
+    text.parse().ok()
 }
 
 fn on(call: &str, date: Option<NaiveDate>) -> Recording {

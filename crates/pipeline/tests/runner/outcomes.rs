@@ -87,7 +87,9 @@ fn a_run_that_was_killed_right_before_it_settled_is_settled_by_the_next() {
         let mut rows = house.store.rows::<Call>(&key).unwrap();
         assert!(!stamp.open);
         stamp.open = true;
-        rows.iter_mut().for_each(|call| call.outcome = None);
+        for call in &mut rows {
+            call.outcome = None;
+        }
         house.store.write(&Key::new(Table::Calls, key.shard()), &[to_batch(&rows).unwrap()], &stamp).unwrap();
     }
     assert!(house.run_with(&calls(&["a", "b", "c"]), None, &Quiet, &AtomicBool::new(false)).is_empty());

@@ -199,15 +199,13 @@ proptest! {
         let batch = to_batch(&rows).unwrap();
         let wide: ArrayRef = Arc::new(Int64Array::from(values.clone()));
         let found = validate(Table::Turns, &with(&batch, &[("channel", Some(wide))]));
-        match values.iter().find(|v| i32::try_from(**v).is_err()) {
-            Some(first) => {
-                let message = found.unwrap_err().to_string();
-                prop_assert!(message.contains(&format!("column channel has the value {first},")), "{}", message);
-            }
-            None => {
-                let rows = from_batch::<Turn>(&found.unwrap()).unwrap();
-                prop_assert_eq!(rows.iter().map(|t| i64::from(t.channel)).collect::<Vec<_>>(), values);
-            }
+        if let Some(first) = values.iter().find(|v| i32::try_from(**v).is_err()) {
+            let message = found.unwrap_err().to_string();
+            let named = message.contains(&format!("column channel has the value {first},"));
+            prop_assert!(named, "{}", message);
+        } else {
+            let rows = from_batch::<Turn>(&found.unwrap()).unwrap();
+            prop_assert_eq!(rows.iter().map(|t| i64::from(t.channel)).collect::<Vec<_>>(), values);
         }
     }
 }
