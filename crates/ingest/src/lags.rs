@@ -57,7 +57,9 @@ impl Lags {
     /// a stretch counts. Gives the pairs of which one is found in the other.
     pub fn hear(&mut self, sound: &[Vec<f32>], before: usize, audible: f64, tie: f64) -> Vec<Lag> {
         for phases in self.phases.values_mut() {
-            phases.iter_mut().for_each(|phase| *phase *= FADE);
+            for phase in phases.iter_mut() {
+                *phase *= FADE;
+            }
         }
         let length = sound[0].len();
         for start in (before..length).step_by(STRETCH) {

@@ -211,10 +211,10 @@ fn what_follows_speech_adds_no_words() {
     let speech = &speech[..20 * 16_000];
     let count =
         |rows: &[Segment], id: &str| rows.iter().filter(|s| s.call_id == id).map(|s| s.words.len()).sum::<usize>();
-    let alone = count(&run(&mut stage, call("alone", &[[speech, &[0.0; 80_000]].concat()], 160_000)).rows, "alone");
+    let alone = count(&run(&mut stage, call("alone", &[[speech, &vec![0.0; 80_000]].concat()], 160_000)).rows, "alone");
     assert!(alone >= 10, "{alone} words");
     for (name, sound) in wordless().into_iter().filter(|(name, _)| !name.contains("music")) {
-        let kept = run(&mut stage, call(name, &[[speech, &[0.0; 8000], &sound[..20 * 16_000]].concat()], 160_000));
+        let kept = run(&mut stage, call(name, &[[speech, &vec![0.0; 8000], &sound[..20 * 16_000]].concat()], 160_000));
         let words = count(&kept.rows, name);
         assert!(words <= alone + 1, "{name}: {words} words for {alone}");
     }
