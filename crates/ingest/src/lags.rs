@@ -23,6 +23,9 @@ const AROUND: usize = RATE / 20;
 const PEAK: f32 = 9.0;
 /// What was heard before counts half as much with each block.
 const FADE: f32 = 0.5;
+/// Blocks without a lag after which only every third stretch is compared, which still tells an echo in the block in which it begins.
+const CLEAN: u32 = 3;
+const SELDOM: usize = 3;
 /// Frequencies that are looked at, in Hz: below is hum, above the filter that halves the rate.
 const BAND: (usize, usize) = (200, 1900);
 
@@ -32,6 +35,10 @@ pub(crate) struct Lags {
     inverse: Arc<dyn ComplexToReal<f32>>,
     /// Phases of a channel against a louder one, added up.
     phases: BTreeMap<(usize, usize), Vec<Complex<f32>>>,
+    /// Blocks that were compared since one in which there was a lag.
+    clean: u32,
+    /// Blocks heard.
+    blocks: usize,
 }
 
 /// That a channel lags behind a louder one.
@@ -50,6 +57,8 @@ impl Lags {
             forward: planner.plan_fft_forward(TRANSFORM),
             inverse: planner.plan_fft_inverse(TRANSFORM),
             phases: BTreeMap::new(),
+            clean: 0,
+            blocks: 0,
         }
     }
 
@@ -62,7 +71,10 @@ impl Lags {
             }
         }
         let length = sound[0].len();
-        for start in (before..length).step_by(STRETCH) {
+        let (skip, step) = if self.clean < CLEAN { (0, 1) } else { (self.blocks % SELDOM, SELDOM) };
+        self.blocks += 1;
+        let mut compared = false;
+        for start in (before..length).step_by(STRETCH).skip(skip).step_by(step) {
             let end = (start + STRETCH).min(length);
             let (from, to) = (start.saturating_sub(REACH), (end + REACH).min(length));
             let powers: Vec<f64> = sound.iter().map(|s| energy(&s[from..to])).collect();
@@ -74,6 +86,7 @@ impl Lags {
                 if channel == louder || energy(stretch) <= audible * stretch.len() as f64 {
                     continue;
                 }
+                compared = true;
                 let around = around.get_or_insert_with(|| {
                     // What is missing on the left keeps its place.
                     self.transform(&sound[louder][from..to], REACH - (start - from))
@@ -90,7 +103,9 @@ impl Lags {
         let lag = |(&(channel, louder), phases): (&(usize, usize), &Vec<Complex<f32>>)| {
             Some(Lag { channel, louder, samples: self.peak(phases)? })
         };
-        self.phases.iter().filter_map(lag).collect()
+        let found: Vec<Lag> = self.phases.iter().filter_map(lag).collect();
+        self.clean = if found.is_empty() { self.clean + u32::from(compared) } else { 0 };
+        found
     }
 
     /// The lag at which phases agree.

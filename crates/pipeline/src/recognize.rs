@@ -124,7 +124,6 @@ impl Sink for Texts<'_> {
     fn fail(&mut self, failure: CallFailure) -> Result<(), StageError> {
         // Of a clip that is not believed to be in its language nothing is kept; it counts as one in which nothing was heard.
         if failure.kind == FailureKind::Model {
-            log::warn!("clip {}: {}", failure.call_id, failure.message);
             return Ok(());
         }
         Err(StageError::Internal(format!("clip {}: {}", failure.call_id, failure.message)))
