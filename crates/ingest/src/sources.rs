@@ -350,7 +350,8 @@ impl<'a> Sources<'a> {
     }
 
     /// Where names of the call list lead as they are written: looked for in the list's folder first, then in the folders and
-    /// prefixes that the sources name, then beside their files. What is there first is meant, in a source or not.
+    /// prefixes that the sources name. What is there first is meant, in a source or not. What lies beside a file that was named
+    /// itself is left to [`roots`](Self::roots): a name alone may mean others too.
     pub fn look(
         &self,
         names: &[&str],
@@ -359,14 +360,14 @@ impl<'a> Sources<'a> {
     ) -> Result<Vec<Look>, IngestError> {
         /// Folders that are asked for files that are in no source: with more, each row would cost as many calls.
         const ASKED: usize = 8;
-        let places: Vec<[Vec<String>; 3]> = names.iter().map(|name| self.places(name, list)).collect();
+        let places: Vec<[Vec<String>; 2]> = names.iter().map(|name| self.places(name, list)).collect();
         let known = |place: &String| is_source(place);
         let unknown = places.iter().filter(|tiers| !tiers.iter().flatten().any(known));
         let mut urls: Vec<String> = unknown.flatten().flatten().filter(|place| is_url(place)).cloned().collect();
         urls.sort();
         urls.dedup();
         let objects: HashMap<String, _> = urls.iter().cloned().zip(objects::find(&urls)?).collect();
-        let look = |name: &&str, tiers: &[Vec<String>; 3]| {
+        let look = |name: &&str, tiers: &[Vec<String>; 2]| {
             let last = name.trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or(name);
             let relative = if is_url(name) || Path::new(name).is_absolute() { last } else { name };
             let first = tiers.iter().flatten().next().cloned().unwrap_or_default();
@@ -446,9 +447,9 @@ impl<'a> Sources<'a> {
     }
 
     /// Where a name of the call list may lie, best first; never empty.
-    fn places(&self, name: &str, list: &Path) -> [Vec<String>; 3] {
+    fn places(&self, name: &str, list: &Path) -> [Vec<String>; 2] {
         if is_url(name) {
-            return [vec![name.to_owned()], Vec::new(), Vec::new()];
+            return [vec![name.to_owned()], Vec::new()];
         }
         let name = name.strip_prefix("file://").unwrap_or(name);
         let join = |folder: String| {
@@ -459,9 +460,10 @@ impl<'a> Sources<'a> {
             full(&path).unwrap_or(path).to_string_lossy().into_owned()
         };
         if Path::new(name).is_absolute() {
-            return [vec![join(String::new())], Vec::new(), Vec::new()];
+            return [vec![join(String::new())], Vec::new()];
         }
-        self.tiers(list).map(|folders| folders.into_iter().map(join).collect())
+        let [own, bases, _] = self.tiers(list);
+        [own, bases].map(|folders| folders.into_iter().map(join).collect())
     }
 }
 

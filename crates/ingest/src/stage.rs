@@ -58,7 +58,9 @@ impl Ingest {
         }
         let (withheld, mut reason) = match verdict(self.config.consent, &call.participants) {
             Verdict::Refused(reason) => {
-                let reason = [Some(reason), problem].into_iter().flatten().collect::<Vec<_>>().join("; ");
+                // Which row was taken for the recording's own, where it names it otherwise.
+                let row = problem.filter(|_| call.r#match.as_deref().is_some_and(|how| how != "exact"));
+                let reason = [Some(reason), row].into_iter().flatten().collect::<Vec<_>>().join("; ");
                 (call.status, call.status_reason) = ("refused".into(), Some(reason));
                 return out.rows(&[call]);
             }
