@@ -13,7 +13,7 @@ use std::path::PathBuf;
 const SHORT_PAUSE_S: f32 = 0.4;
 /// The pause that ends a chunk however short it is: the other side has had its say by then. Of single words with more silence
 /// between them a recognizer leaves some out where it is given several at once.
-const LONG_PAUSE_S: f32 = 1.5;
+const LONG_PAUSE_S: f32 = 2.5;
 /// The share of the longest chunk from which on a short pause ends it.
 const ENOUGH: f32 = 0.8;
 
