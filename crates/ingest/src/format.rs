@@ -25,6 +25,9 @@ const MAX_ERRORS: usize = 100;
 /// Seconds by which a time stamp may differ from what is expected before the next one is asked: a slip of one packet is no pause.
 const MIN_JUMP_S: f64 = 1.0;
 
+/// Seconds that time stamps may go beyond what the header says of the whole: a spoiled one would bring hours of silence.
+const BEYOND_S: f64 = 5.0;
+
 /// An audio track, through symphonia.
 pub(crate) struct Format {
     reader: Box<dyn FormatReader>,
@@ -38,6 +41,10 @@ pub(crate) struct Format {
     first: Option<Box<Part>>,
     /// Seconds that the header promises.
     pub promised_s: Option<f64>,
+    /// Seconds that the header says the longest track has.
+    whole_s: Option<f64>,
+    /// The first stamp of the track.
+    first_stamp: Option<i64>,
     /// Earliest time stamp of a packet of another track, in seconds.
     others_s: Option<f64>,
     /// The last stamp and length of a packet of the track, in ticks.
@@ -80,6 +87,8 @@ impl Format {
             track_count,
             tick_s: track.time_base.map_or(0.0, f64::from),
             promised_s: promised_seconds(container, track),
+            whole_s: whole_seconds(&*reader).or_else(|| promised_seconds(container, track)),
+            first_stamp: None,
             first: Some(Box::new(part)),
             reader,
             others_s: None,
@@ -116,6 +125,7 @@ impl Format {
         };
         let stamp = packet.pts.get().saturating_add(packet.trim_start.get() as i64);
         let frames = (packet.dur.get() as f64 * self.tick_s * f64::from(self.rate())) as u64;
+        self.first_stamp.get_or_insert(stamp);
         let place = if self.is_slip(stamp) { Place::Next { lost_s: 0.0 } } else { Place::Starts { stamp } };
         if place != (Place::Next { lost_s: 0.0 }) {
             self.last = Some((stamp, packet.dur.get() as i64));
@@ -143,6 +153,11 @@ impl Format {
                 Ok(packet) => self.ahead = Some(packet),
                 Err(_) => return jump < 0.0,
             }
+        }
+        let first = self.first_stamp.unwrap_or_default();
+        let at_s = stamp.saturating_sub(first) as f64 * self.tick_s;
+        if self.whole_s.is_some_and(|whole| whole > 0.0 && at_s > whole + BEYOND_S) {
+            return true;
         }
         let next = self.ahead.as_ref().map_or(stamp, |packet| packet.pts.get());
         let back = (next.saturating_sub(last)) as f64 * self.tick_s;
@@ -175,7 +190,7 @@ impl Format {
                     let Some((track, part)) = track.and_then(|track| Some((track, part_of(track)?))) else {
                         break End { cut: true, why: Some("its audio track ends half way".into()) };
                     };
-                    (self.track, self.last) = (track.id, None);
+                    (self.track, self.last, self.first_stamp) = (track.id, None, None);
                     return Err(Next::Part(Box::new(part)));
                 }
                 // Readers that find their way again do so at the next call.
@@ -235,6 +250,12 @@ fn part_of(track: &Track) -> Option<Part> {
         }
     }
     Some(Part { codec, skip, promised: None, padding: 0, gain })
+}
+
+/// Seconds that the header says of the file as a whole.
+fn whole_seconds(reader: &dyn FormatReader) -> Option<f64> {
+    let info = reader.media_info();
+    Some(info.duration?.get() as f64 * f64::from(info.time_base?))
 }
 
 /// Seconds that the header says there are. Ogg and Matroska headers do not say.
