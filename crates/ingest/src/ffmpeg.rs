@@ -36,8 +36,13 @@ const PIECES: usize = 4;
 const MAX_COMPLAINTS: u64 = 4096;
 /// Bytes of ffprobe's answer; more than thousands of streams need.
 const MAX_ANSWER: usize = 1 << 22;
-/// Fills what no packet stands for with silence, and begins at the file's beginning.
-const BY_THE_CLOCK: &str = "aresample=async=1:first_pts=0";
+/// Fills what no packet stands for with silence.
+const BY_THE_CLOCK: &str = "aresample=async=1";
+/// The same, and begins at the file's beginning: of sound that begins later. Of other sound it would cut off what codecs put
+/// before the first stamp, which ffmpeg's own decoding keeps.
+const BY_THE_CLOCK_FROM_0: &str = "aresample=async=1:first_pts=0";
+/// Sound that begins later than this begins late; less is a codec's delay.
+const LATE_S: f64 = 0.15;
 /// Demuxers of which ffmpeg has the sound that it is asked for begin at once, whatever begins before it.
 const AT_ONCE: [&str; 2] = ["mpegts", "mpeg"];
 /// Sound that begins later than this after the picture has a clock that is wrong.
@@ -134,7 +139,8 @@ impl Ffmpeg {
             decoder: format!("ffmpeg {version}").trim_end().to_owned(),
         };
         let promised_s = stream.duration.as_deref().filter(|_| container.knows_length).and_then(|d| d.parse().ok());
-        let late_s = if AT_ONCE.contains(&container.demuxer) { late_s(&probe.streams, stream) } else { 0.0 };
+        let after_others_s = late_s(&probe.streams, stream);
+        let late_s = if AT_ONCE.contains(&container.demuxer) { after_others_s } else { 0.0 };
         file.rewind().map_err(unreadable)?;
         // The channels are not asked for: ffmpeg would mix those of one layout to the usual one of as many.
         let late = (late_s * f64::from(rate)).round() as u64;
@@ -143,7 +149,8 @@ impl Ffmpeg {
         arguments.extend(input(container));
         arguments.extend(["-vn", "-map", &map]);
         if container.has_clock() {
-            arguments.extend(["-af", BY_THE_CLOCK]);
+            let is_late = after_others_s > LATE_S;
+            arguments.extend(["-af", if is_late { BY_THE_CLOCK_FROM_0 } else { BY_THE_CLOCK }]);
         }
         arguments.extend(["-c:a", "pcm_f32le", "-ar", &rate, "-f", "f32le", "pipe:1"]);
         let child = Running::start("ffmpeg", &arguments, file)?;
