@@ -20,6 +20,9 @@ const FLOORS: [f64; 4] = [1e-3, 1e-2, 1e-1, 1.0];
 const QUIET: f64 = 0.01;
 /// What was heard before counts half as much with each block.
 const FADE: f64 = 0.5;
+/// Frames in which both were heard before a filter predicts anything, 2 s: of fewer, so many coefficients explain a part of any
+/// other voice by chance.
+const FROM: usize = 32;
 /// A lag so many samples away is that of the same path.
 const NEAR: u64 = 8;
 
@@ -38,6 +41,8 @@ pub(crate) struct Echo {
     own: Vec<f64>,
     cross: Vec<f64>,
     filter: Vec<f32>,
+    /// Frames that the filter was made of.
+    frames: usize,
     /// How often the filter was made.
     pub learned: u32,
 }
@@ -70,7 +75,7 @@ impl Plan {
 
 impl Echo {
     pub fn new(lag: i64) -> Self {
-        Self { lag, own: vec![0.0; TAPS], cross: vec![0.0; TAPS], filter: vec![0.0; TAPS], learned: 0 }
+        Self { lag, own: vec![0.0; TAPS], cross: vec![0.0; TAPS], filter: vec![0.0; TAPS], frames: 0, learned: 0 }
     }
 
     /// Whether a lag is that of this path.
@@ -94,6 +99,9 @@ impl Echo {
             .collect();
         if let Some(audible) = audible {
             self.learn(plan, channel, louder, &frames, audible);
+        }
+        if self.frames < FROM {
+            return vec![0.0; channel.len() - from];
         }
         let filter = plan.transform(&self.filter, 0);
         let mut predicted = Vec::with_capacity(frames.len() * TAPS);
@@ -135,6 +143,7 @@ impl Echo {
         if heard.is_empty() {
             return;
         }
+        self.frames = self.frames.saturating_add(heard.len());
         let mean = heard.iter().map(|(_, _, (power, _))| power).sum::<f64>() / heard.len() as f64;
         let none = || vec![Complex::<f32>::default(); TRANSFORM / 2 + 1];
         let (mut own, mut cross) = (none(), none());
