@@ -16,6 +16,8 @@ const STANDS_OUT: f64 = 6.3;
 const FLOOR_RANK: f64 = 0.2;
 /// Speech of a microphone turned down is raised to this level, in dB: there is nothing louder that would come along.
 const FAINT_TO_DB: f64 = -30.0;
+/// Nothing is faint any more once a frame was louder than this, -57 dB.
+const NOT_FAINT: f64 = 2e-6;
 /// Faint frames from which on there is speech: a second of it, no click and no word of the next room.
 const FAINT_FROM: u64 = 50;
 /// Frames that make up a block's level have at least this share of the power of its loud ones: 15 dB less.
@@ -51,7 +53,9 @@ pub(crate) struct Level {
     /// Power and number of the frames that count.
     power: f64,
     frames: u64,
-    /// The same of faint ones, which count as long as there are no others.
+    /// Power of the loudest frame.
+    top: f64,
+    /// The same of faint ones too, which count as long as there are no louder ones.
     faint_power: f64,
     faint_frames: u64,
     /// Of the last block; none before speech is heard.
@@ -60,7 +64,16 @@ pub(crate) struct Level {
 
 impl Level {
     pub fn new() -> Self {
-        Self { offset: None, last: (0.0, 0.0), power: 0.0, frames: 0, faint_power: 0.0, faint_frames: 0, gain: None }
+        Self {
+            offset: None,
+            last: (0.0, 0.0),
+            power: 0.0,
+            frames: 0,
+            top: 0.0,
+            faint_power: 0.0,
+            faint_frames: 0,
+            gain: None,
+        }
     }
 
     /// Takes an offset off: a high-pass of the first order, which begins at the block's mean.
@@ -91,7 +104,7 @@ impl Level {
     pub fn raise(&mut self, samples: &mut [f32]) {
         self.listen(samples);
         let Some(level) = self.level_db() else { return };
-        let to = if self.frames == 0 { FAINT_TO_DB } else { QUIET_DB };
+        let to = if self.is_faint() { FAINT_TO_DB } else { QUIET_DB };
         let wanted = (to - level).max(0.0);
         let peak = samples.iter().fold(0.0f32, |peak, s| peak.max(s.abs()));
         let gain = 10f64.powf(wanted / 20.0).min((MAX_PEAK / f64::from(peak).max(1e-9)).max(1.0));
@@ -110,7 +123,8 @@ impl Level {
         let (power, count) = loud(frames.iter().copied().filter(|&p| p > ACTIVE).collect());
         self.power += power;
         self.frames += count;
-        if self.frames == 0 {
+        self.top = frames.iter().copied().fold(self.top, f64::max);
+        if self.top < NOT_FAINT {
             let mut sorted = frames;
             sorted.sort_unstable_by(f64::total_cmp);
             let floor = sorted.get((sorted.len() as f64 * FLOOR_RANK) as usize).copied().unwrap_or(0.0);
@@ -122,11 +136,14 @@ impl Level {
 
     /// Level of the speech before it was raised, in dB of full scale; none where there is none.
     pub fn level_db(&self) -> Option<f64> {
-        let (power, frames) = match self.frames {
-            0 if self.faint_frames >= FAINT_FROM => (self.faint_power, self.faint_frames),
-            frames => (self.power, frames),
-        };
+        let (power, frames) =
+            if self.is_faint() { (self.faint_power, self.faint_frames) } else { (self.power, self.frames) };
         (frames > 0).then(|| 10.0 * (power / frames as f64).log10())
+    }
+
+    /// Whether nothing but faint speech was heard.
+    fn is_faint(&self) -> bool {
+        self.top < NOT_FAINT && self.faint_frames >= FAINT_FROM
     }
 
     /// Whether the speech was very quiet.
