@@ -30,6 +30,9 @@ struct Logger {
     others: bool,
 }
 
+static OURS_ALONE: Logger = Logger { others: false };
+static ALL: Logger = Logger { others: true };
+
 /// Begins to print; `verbose` is the number of `-v`.
 pub fn start(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
@@ -38,8 +41,6 @@ pub fn start(verbose: u8, quiet: bool) {
         (false, 1) => LevelFilter::Info,
         (false, _) => LevelFilter::Debug,
     };
-    static OURS_ALONE: Logger = Logger { others: false };
-    static ALL: Logger = Logger { others: true };
     // Fails where a logger is set already, which is ours.
     if log::set_logger(if verbose > 2 { &ALL } else { &OURS_ALONE }).is_ok() {
         log::set_max_level(level);

@@ -103,6 +103,7 @@ fn stretches_that_were_overwritten() {
         let whole = std::fs::read(&path).unwrap();
         let (want, _) = heard(folder, name, &whole);
         // Where it begins, and how many bytes, in shares of the file; with what.
+        #[allow(clippy::type_complexity)] // said once, here
         let holes: [(&[(f64, f64)], Option<u8>); 5] = [
             (&[(0.3, 0.02)], Some(0)),
             (&[(0.5, 0.05)], Some(0xff)),
@@ -228,6 +229,7 @@ fn granules_that_count_otherwise() {
     let Some(path) = made(folder, "a.opus", 48_000, "-c:a libopus -b:a 24k") else { return };
     let whole = std::fs::read(&path).unwrap();
     let (want, _) = heard(folder, "a.opus", &whole);
+    #[allow(clippy::type_complexity)] // said once, here
     let clocks: [(&str, fn(i64) -> i64); 6] = [
         ("half", |g| g / 2),
         ("a third", |g| g / 3),
