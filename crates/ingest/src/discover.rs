@@ -83,11 +83,20 @@ pub fn discover(
     }
     let mut gone: Vec<Draft> =
         elsewhere.into_iter().map(|(row, found)| Draft::without_file(row, found, None)).collect();
+    // A recording that is not there has one row, too, however many name it.
+    let mut absent: HashMap<String, usize> = HashMap::new();
     for Missing { row, found, problem, bars } in missing {
         problems.push(Problem { file: list.file.clone(), line: Some(row.line), message: problem.clone() });
         let draft = Draft::without_file(row, found, Some(at(&list, row, row.problem.as_ref().unwrap_or(&problem))));
         if sources.are_wide() && !row.recording.is_empty() {
-            drafts.push(draft);
+            if let Some(&first) = absent.get(&draft.found.uri) {
+                let message = format!("names the recording of line {} again", drafts[first].rows[0].line);
+                problems.push(Problem { file: list.file.clone(), line: Some(row.line), message });
+                drafts[first].rows.push(row);
+            } else {
+                absent.insert(draft.found.uri.clone(), drafts.len());
+                drafts.push(draft);
+            }
         } else if bars {
             gone.push(draft);
         }

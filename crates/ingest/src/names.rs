@@ -27,13 +27,16 @@ pub(crate) fn fold(text: &str) -> String {
     // Folding may give letters that compose anew, hence twice.
     let once = fold_case(&text.nfkc().collect::<String>());
     let twice = fold_case(&once.nfkc().collect::<String>());
+    let twice = twice.nfkc().collect::<String>();
     let visible: String = twice
-        .nfkc()
+        .chars()
         // A plus is a blank in the URLs of forms.
         .map(|c| if c == '+' { ' ' } else { c })
         .filter(|&c| c.is_whitespace() || !(c.is_control() || is_invisible(c)))
         .collect();
-    visible.split_whitespace().collect::<Vec<_>>().join(" ")
+    let folded = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    // A name of nothing else is still a name, and no folder.
+    if folded.trim_matches('.').is_empty() { twice } else { folded }
 }
 
 /// Upper and lower case of a letter are one, also where one is two letters.
@@ -204,6 +207,16 @@ mod tests {
         for text in ["ΐ ŉ ǰ ẖ", "%4d%25%32%30", "İstanbul", "\u{1e9e}", "ͅα"] {
             assert_eq!(fold(&fold(text)), fold(text), "{text}");
         }
+    }
+
+    #[test]
+    fn names_of_nothing_that_is_seen_are_names() {
+        for name in ["%11.", "\u{1}", "%00", "\u{200b}.", "..\u{7f}"] {
+            let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            assert_eq!(Name::of(name).parts.len(), 1, "{name:?}");
+            assert_eq!(Name::of(&format!("https://pbx.example/{encoded}")).parts.last(), Name::of(name).parts.last());
+        }
+        assert!(Name::of("./.").parts.is_empty());
     }
 
     #[test]

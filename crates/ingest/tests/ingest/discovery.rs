@@ -313,3 +313,23 @@ fn found_recordings_go_through_the_stage() {
     assert_eq!(out.call("a").participants[0].channel, Some(0));
     assert_eq!(out.samples("a", 1).len(), 16000);
 }
+
+#[test]
+fn a_recording_that_is_not_there_has_one_row_however_many_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "rec/a.wav", &wav(Coding::Int(16), 8000, &[voice(8000, 1.0, 1)]));
+    for rows in [
+        "gone.wav,granted\ngone.wav,granted\n",
+        "gone.wav,granted\n./gone.wav,denied\n",
+        "gone.,1,2\ngone.,1,2\n",
+        "b.wav,denied\nb.wav,denied\nb.wav,denied\n",
+        "c.wav,maybe\nc.wav,granted\n",
+    ] {
+        let list = write(folder.path(), "calls.csv", format!("recording,customer_consent\n{rows}").as_bytes());
+        let found = find(&[&folder.path().join("rec")], Some(&list), None);
+        let mut ids = ids(&found);
+        ids.dedup();
+        assert_eq!((ids.len(), found.recordings.len()), (2, 2), "{rows}: {:?}", found.recordings);
+        assert!(found.problems.iter().any(|p| p.message.contains("names the recording of line 2 again")), "{rows}");
+    }
+}
