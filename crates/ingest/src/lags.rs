@@ -66,7 +66,9 @@ impl Lags {
     /// a stretch counts. Gives the pairs of which one is found in the other.
     pub fn hear(&mut self, sound: &[Vec<f32>], before: usize, audible: f64, tie: f64) -> Vec<Lag> {
         for phases in self.phases.values_mut() {
-            phases.iter_mut().for_each(|phase| *phase *= FADE);
+            for phase in phases {
+                *phase *= FADE;
+            }
         }
         let length = sound[0].len();
         let (skip, step) = if self.clean < CLEAN { (0, 1) } else { (self.blocks % SELDOM, SELDOM) };
