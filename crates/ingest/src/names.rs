@@ -67,7 +67,12 @@ pub(crate) fn decoded(text: &str) -> Option<String> {
             }
         }
     }
-    (plain.len() < bytes.len()).then(|| crate::text::latin(&plain))
+    // Byte by byte where it is no UTF-8: the rest of the name is read as it is.
+    let chars = |chunk: std::str::Utf8Chunk<'_>| {
+        let invalid = chunk.invalid().iter().map(|&byte| char::from(byte));
+        chunk.valid().chars().chain(invalid).collect::<String>()
+    };
+    (plain.len() < bytes.len()).then(|| plain.utf8_chunks().map(chars).collect())
 }
 
 /// A name without its ending; none where it has none. An ending has a few letters and digits, and not digits alone:
@@ -207,6 +212,15 @@ mod tests {
         for text in ["ΐ ŉ ǰ ẖ", "%4d%25%32%30", "İstanbul", "\u{1e9e}", "ͅα"] {
             assert_eq!(fold(&fold(text)), fold(text), "{text}");
         }
+    }
+
+    #[test]
+    fn names_that_are_encoded_in_part() {
+        for name in ["Gü.Gü.%ec:r", "Müller%20%FC.wav", "é%e9", "100%C3%A9ñ", "Ü%DF%FF"] {
+            assert_eq!(fold(name), fold(&name.to_uppercase()), "{name}");
+            assert_eq!(fold(name), fold(&name.to_lowercase()), "{name}");
+        }
+        assert_eq!(fold("M%FCller"), fold("Müller"));
     }
 
     #[test]
