@@ -1,6 +1,6 @@
 //! Bytes that nobody meant as a recording: an error or some samples, never a panic, a hang or unbounded memory.
 
-use crate::support::{Coding, correlate, decode, fixtures, ingest, recording, tool, voice, wav, write};
+use crate::support::{Coding, Collector, correlate, decode, fixtures, ingest, recording, run, tool, voice, wav, write};
 use ingest::{Decoder, IngestConfig};
 use proptest::prelude::*;
 use std::path::Path;
@@ -157,7 +157,7 @@ fn a_file_spoiled_throughout_is_heard() {
     assert!(damage.len() <= 100 && damage.iter().all(|d| d.kind == "lost" && d.length_ms > 0), "{damage:?}");
 }
 
-/// The most memory that the process may take in KiB: the sound of ten minutes is held by the test itself.
+/// The most memory that the process may take in KiB, the sound that was handed on not counted.
 const MEMORY_KIB: u64 = 300_000;
 /// Mutations of each native file, and of each that ffmpeg reads, which costs two processes.
 const MUTATIONS: (usize, usize) = (84, 20);
@@ -189,7 +189,9 @@ fn two_thousand_mutated_files() {
         let count = if foreign { MUTATIONS.1 } else { MUTATIONS.0 };
         for i in 0..count {
             let path = write(folder.path(), &format!("spoiled/{i}-{name}"), &mutated(&bytes, i, &mut random));
-            let out = ingest(&[recording("a", &path)], IngestConfig::default());
+            // A time stamp that was changed may mean hours of silence.
+            let mut out = Collector { drops_audio: true, ..Collector::default() };
+            run(&[recording("a", &path)], IngestConfig::default(), &mut out).unwrap();
             assert_eq!(out.calls.len(), 1, "{name} {i}");
             let call = out.call("a");
             match call.status.as_str() {
